@@ -1,0 +1,1 @@
+"""What the API and the worker both stand on. Imports neither of them."""

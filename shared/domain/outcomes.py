@@ -1,0 +1,68 @@
+"""What one run of a handler came to, before anybody decides what that means for the task."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from shared.domain.errors import Fatal, ProviderUnavailable, Retry, describe
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The handler returned; ``result`` is its output as JSON text."""
+
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The handler raised.
+
+    ``lineage`` names the error's class and its bases as ``module.Class``, most derived first:
+    all that is left of a class once it has crossed a process boundary.
+    """
+
+    type: str
+    message: str
+    lineage: tuple[str, ...] = ()
+    traceback: str | None = field(default=None, repr=False)
+    is_fatal: bool = False
+    is_deferral: bool = False
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The handler was ended at its time limit, ``timeout`` seconds."""
+
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelHonoured:
+    """A cancel request reached the handler, and it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The worker had to stop; the run is given back and costs no attempt."""
+
+
+Outcome = Succeeded | Failed | TimedOut | CancelHonoured | Interrupted
+
+
+def failure_of(error: BaseException, *, traceback_limit: int = 16_000) -> Failed:
+    """The facts of ``error``: text cleaned for storage, the traceback's tail kept."""
+    lines = "".join(traceback.format_exception(error))
+    retry_after = error.delay if isinstance(error, Retry) else getattr(error, "retry_after", None)
+    return Failed(
+        type=type(error).__name__,
+        message=describe(error) or type(error).__name__,
+        lineage=tuple(f"{c.__module__}.{c.__qualname__}" for c in type(error).__mro__),
+        traceback=describe(lines[-traceback_limit:], limit=traceback_limit),
+        is_fatal=isinstance(error, Fatal),
+        is_deferral=isinstance(error, Retry),
+        retry_after=retry_after if isinstance(error, (Retry, ProviderUnavailable)) else None,
+    )

@@ -1,0 +1,149 @@
+"""Task rows as the rest of the house sees them: plain frozen values, no ORM object leaves ``shared/db``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from shared.domain.states import AttemptOutcome, Status
+from shared.domain.verdict import TaskError
+
+DEFAULT_TENANT = 1
+"""The tenant ``default``, which exists from the first migration on."""
+
+TEXT_GENERATION = "text_generation"
+"""The one type with a short form in the API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is. ``percent`` is 0 to 100."""
+
+    percent: float
+    message: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task planned and validated, not yet stored. ``delay`` is seconds from the commit."""
+
+    id: UUID
+    type: str
+    input: dict[str, Any]
+    queue: str
+    priority: int
+    timeout: float
+    max_attempts: int
+    delay: float = 0.0
+    run_at: datetime | None = None
+    expires_at: datetime | None = None
+    tags: list[str] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    request_id: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One row of ``tasks``. ``status`` is SCHEDULED where the row is PENDING and due later."""
+
+    id: UUID
+    tenant_id: int
+    type: str
+    queue: str
+    priority: int
+    status: Status
+    version: int
+    attempt: int
+    max_attempts: int
+    generation: int
+    cancel_requested: bool
+    input: dict[str, Any]
+    result: Any
+    error: TaskError | None
+    progress: Progress | None
+    tags: list[str]
+    metadata: dict[str, Any]
+    timeout: float
+    worker_id: UUID | None
+    created_at: datetime
+    updated_at: datetime
+    run_at: datetime
+    expires_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    request_id: str | None
+    traceparent: str | None
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds the last run took, once it ended."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedTask:
+    """A task this worker owns by ``lease``, with what running it takes."""
+
+    id: UUID
+    tenant_id: int
+    type: str
+    queue: str
+    priority: int
+    input: dict[str, Any]
+    lease: UUID
+    attempt: int
+    max_attempts: int
+    generation: int
+    timeout: float
+    created_at: datetime
+    started_at: datetime
+    request_id: str | None
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One run of a task, ended or under way."""
+
+    attempt: int
+    generation: int
+    worker_id: UUID | None
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: AttemptOutcome
+    error: TaskError | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """What a list is narrowed to; empty means any. Statuses follow the SCHEDULED rule."""
+
+    statuses: tuple[Status, ...] = ()
+    types: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """A worker incarnation as its row tells. ``heartbeat_age`` is seconds."""
+
+    id: UUID
+    hostname: str
+    pid: int
+    state: str
+    queues: list[str]
+    concurrency: int
+    types: list[str]
+    missing: dict[str, str]
+    version: str
+    started_at: datetime
+    heartbeat_age: float

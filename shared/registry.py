@@ -1,0 +1,93 @@
+"""The task types this process knows: discovered once from ``shared/tasks`` and the user's modules."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+import shared.tasks
+from shared.domain.definition import TaskDefinition
+from shared.domain.errors import ConfigurationError, InputRefused, UnknownTaskType
+
+
+class Registry:
+    """An immutable map of task types. Iterates in name order."""
+
+    def __init__(self, definitions: Iterable[TaskDefinition]) -> None:
+        self._by_type: Mapping[str, TaskDefinition] = MappingProxyType(
+            {d.type: d for d in sorted(definitions, key=lambda d: d.type)}
+        )
+
+    def __iter__(self) -> Iterator[TaskDefinition]:
+        return iter(self._by_type.values())
+
+    def __contains__(self, task_type: object) -> bool:
+        return task_type in self._by_type
+
+    def __len__(self) -> int:
+        return len(self._by_type)
+
+    @cached_property
+    def types(self) -> tuple[str, ...]:
+        return tuple(self._by_type)
+
+    def get(self, task_type: str) -> TaskDefinition:
+        """Raises: UnknownTaskType, naming the known ones."""
+        try:
+            return self._by_type[task_type]
+        except KeyError:
+            known = ", ".join(self._by_type)
+            raise UnknownTaskType(f"There is no task type {task_type!r}. Known: {known}.") from None
+
+    def validate_input(self, task_type: str, given: Any) -> BaseModel:
+        """The typed input. Raises: UnknownTaskType, InputRefused."""
+        definition = self.get(task_type)
+        try:
+            return definition.input_model.model_validate(given)
+        except ValidationError as error:
+            raise InputRefused([(pointer(e["loc"]), e["msg"]) for e in error.errors()]) from None
+
+
+def discover(extra_modules: Iterable[str] = ()) -> Registry:
+    """Import every module of ``shared.tasks`` and each of ``extra_modules``, and collect their types.
+
+    Raises:
+        ConfigurationError: a module cannot be imported, defines no task, or names a type twice.
+    """
+    found: dict[str, TaskDefinition] = {}
+    own = [f"shared.tasks.{info.name}" for info in pkgutil.iter_modules(shared.tasks.__path__)]
+    for name in [*own, *extra_modules]:
+        definitions = list(_definitions_in(_import(name)))
+        if not definitions and name not in own:
+            raise ConfigurationError(f"TASKRUNNER_TASK_MODULES: module {name!r} defines no task type")
+        for definition in definitions:
+            if found.setdefault(definition.type, definition) is not definition:
+                raise ConfigurationError(f"task type {definition.type!r} is defined twice, the second time in {name!r}")
+    return Registry(found.values())
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        # A user's module may raise anything at import; whatever it is, the process cannot go on.
+        raise ConfigurationError(
+            f"task module {name!r} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _definitions_in(module: ModuleType) -> Iterator[TaskDefinition]:
+    for value in vars(module).values():
+        if isinstance(value, TaskDefinition) and value.handler.__module__ == module.__name__:
+            yield value
+
+
+def pointer(location: tuple[int | str, ...]) -> str:
+    """An RFC 6901 JSON pointer for a pydantic error location."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)

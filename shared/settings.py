@@ -1,0 +1,146 @@
+"""Settings from the environment and ``.env``. Read once per process, by its entry point; never at import."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.domain.definition import QUEUE_NAME
+from shared.domain.errors import ConfigurationError
+
+Names = Annotated[tuple[str, ...], NoDecode]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+UNPREFIXED = ("DATABASE_URL", "REDIS_URL", "REDIS_RESULT_URL")
+
+
+class Settings(BaseSettings):
+    """One process's settings. Every name but the three store URLs takes the prefix ``TASKRUNNER_``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TASKRUNNER_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    database_url: SecretStr = Field(
+        default=SecretStr("postgresql+asyncpg://taskrunner:taskrunner@127.0.0.1:5432/taskrunner"),
+        validation_alias=AliasChoices("DATABASE_URL", "database_url"),
+    )
+    redis_url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"), validation_alias=AliasChoices("REDIS_URL", "redis_url")
+    )
+    redis_result_url: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("REDIS_RESULT_URL", "redis_result_url")
+    )
+
+    secret_key: SecretStr | None = None
+    bootstrap_key: SecretStr | None = None
+    queues: Names = ("urgent", "ai_processing", "demo_tasks")
+    task_modules: Names = ()
+    concurrency: int = Field(default=20, ge=1, le=1_000)
+    api_pool_size: int = Field(default=20, ge=1, le=500)
+    api_pool_overflow: int = Field(default=30, ge=0, le=500)
+    worker_pool_size: int = Field(default=5, ge=2, le=500)
+    worker_pool_overflow: int = Field(default=5, ge=0, le=500)
+    pool_recycle: int = Field(default=3_600, ge=1)
+    max_tasks_per_worker: int = Field(default=1_000, ge=0)
+    max_worker_memory_mb: int = Field(default=0, ge=0)
+    lease_seconds: float = Field(default=6.0, ge=1, le=3_600)
+    shutdown_grace: float = Field(default=25.0, ge=0, le=3_600)
+    result_ttl: int = Field(default=3_600, ge=1)
+    retention_days: int = Field(default=30, ge=1)
+    retry_backoff_scale: float = Field(default=1.0, gt=0, le=100)
+
+    ai_base_url: str | None = None
+    ai_api_key: SecretStr | None = None
+    ai_model: str | None = None
+    smtp_url: SecretStr | None = None
+    mail_from: str = "taskrunner@localhost"
+    storage_dir: Path = Path(".taskrunner/files")
+    max_upload_mb: int = Field(default=100, ge=1, le=100_000)
+    outbound_allow: Names = ()
+
+    worker_health_port: Port | None = None
+    expected_workers: int | None = Field(default=None, ge=0)
+    metrics_public: bool = False
+    cors_origins: Names = ()
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("queues", "task_modules", "outbound_allow", "cors_origins", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("queues")
+    @classmethod
+    def _queues_are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("name at least one queue")
+        for name in value:
+            if not QUEUE_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is not a queue name (a-z, 0-9, _ and -, at most 63)")
+        return tuple(dict.fromkeys(value))
+
+    @field_validator("database_url")
+    @classmethod
+    def _driver_is_asyncpg(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith("postgresql+asyncpg://"):
+            raise ValueError("must start with postgresql+asyncpg://")
+        return value
+
+    @field_validator("redis_url", "redis_result_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("ai_base_url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_smtp(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("smtp://", "smtps://", "smtp+starttls://")):
+            raise ValueError("must start with smtp://, smtps:// or smtp+starttls://")
+        return value
+
+    @cached_property
+    def result_url(self) -> str:
+        """Where progress, streams and result copies live: by default the next database number."""
+        if self.redis_result_url is not None:
+            return self.redis_result_url.get_secret_value()
+        parts = urlsplit(self.redis_url.get_secret_value())
+        number = int(match.group(1)) if (match := re.fullmatch(r"/(\d+)", parts.path)) else 0
+        return urlunsplit(parts._replace(path=f"/{number + 1}"))
+
+    @property
+    def max_upload_bytes(self) -> int:
+        return self.max_upload_mb * 1_048_576
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; ``overrides`` win over the environment.
+
+    Raises:
+        ConfigurationError: one line naming the variable and what is wrong with it.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        name = str(first["loc"][0]).upper()
+        variable = name if name in UNPREFIXED else f"TASKRUNNER_{name.removeprefix('TASKRUNNER_')}"
+        raise ConfigurationError(f"{variable}: {first['msg'].removeprefix('Value error, ')}") from None
