@@ -77,9 +77,7 @@ def _import(name: str) -> ModuleType:
         return importlib.import_module(name)
     except Exception as error:
         # A user's module may raise anything at import; whatever it is, the process cannot go on.
-        raise ConfigurationError(
-            f"task module {name!r} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
+        raise ConfigurationError(f"task module {name!r} cannot be imported: {type(error).__name__}: {error}") from error
 
 
 def _definitions_in(module: ModuleType) -> Iterator[TaskDefinition]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import re
 import typing
@@ -34,8 +35,8 @@ class TaskDefinition:
     type: str
     queue: str
     handler: Callable[..., Any] = field(repr=False)
-    input_model: type[BaseModel] = field(repr=False)
-    output_model: type[BaseModel] = field(repr=False)
+    input_model: builtins.type[BaseModel] = field(repr=False)
+    output_model: builtins.type[BaseModel] = field(repr=False)
     timeout: float
     max_attempts: int
     retry: RetryPolicy = field(repr=False)
@@ -107,5 +108,7 @@ def _models_of(handler: Handler, type_name: str) -> tuple[type[BaseModel], type[
     returned = hints.get("return")
     for what, model in (("second parameter", given), ("return value", returned)):
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            raise TypeError(f"task type {type_name!r}: annotate the {what} of its handler (run, given) with a TaskModel")
+            raise TypeError(
+                f"task type {type_name!r}: annotate the {what} of its handler (run, given) with a TaskModel"
+            )
     return typing.cast("type[BaseModel]", given), typing.cast("type[BaseModel]", returned)

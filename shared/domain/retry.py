@@ -15,7 +15,7 @@ from shared.domain.outcomes import Failed
 class Backoff(Protocol):
     """How long to wait after the n-th failure, or not to retry at all."""
 
-    def delay(self, failures: int, jitter: float) -> timedelta | None:
+    def delay(self, failures: int, jitter: float, /) -> timedelta | None:
         """The wait before the next attempt after ``failures`` ≥ 1 failed ones; None: no more."""
         ...
 
@@ -29,7 +29,7 @@ class Exponential:
     cap: float = 3_600.0
     spread: float = 0.1
 
-    def delay(self, failures: int, jitter: float) -> timedelta:
+    def delay(self, failures: int, jitter: float, /) -> timedelta:
         # The exponent is bounded so that no count of failures overflows a float.
         seconds = min(self.cap, self.base * self.factor ** min(failures - 1, 64))
         return timedelta(seconds=seconds * (1 + self.spread * jitter))
@@ -39,7 +39,7 @@ class Exponential:
 class Never:
     """The failure is final."""
 
-    def delay(self, failures: int, jitter: float) -> None:
+    def delay(self, _failures: int, _jitter: float, /) -> None:
         return None
 
 

@@ -68,9 +68,7 @@ class Attempted:
     max_attempts: int
 
 
-def decide(
-    at: Attempted, outcome: Outcome, policy: RetryPolicy, *, jitter: float, scale: float = 1.0
-) -> Verdict:
+def decide(at: Attempted, outcome: Outcome, policy: RetryPolicy, *, jitter: float, scale: float = 1.0) -> Verdict:
     """What becomes of a task whose run came to ``outcome``.
 
     ``jitter`` lies in [0, 1); ``scale`` multiplies the policy's backoff, never a delay that a

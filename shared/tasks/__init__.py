@@ -1,6 +1,6 @@
 """One module per task type; and what a task module imports.
 
-    from shared.tasks import Run, TaskModel, task
+from shared.tasks import Run, TaskModel, task
 """
 
 from shared.domain.definition import TaskDefinition, TaskModel, task
