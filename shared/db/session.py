@@ -1,0 +1,110 @@
+"""The one session layer: an asyncio engine and its sessions, used by the API and the worker alike.
+
+Two ways in, over the same pool: ``autocommit`` for verbs that are one guarded statement (no BEGIN,
+no COMMIT, one round trip), ``transaction`` where several statements stand or fall together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import orjson
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from shared.domain.errors import StoreUnavailable
+
+CONNECT_TIMEOUT = 5.0
+COMMAND_TIMEOUT = 30.0
+POOL_TIMEOUT = 5.0
+
+# Bounds for every session, so that no statement, lock or forgotten transaction lives for ever.
+SERVER_SETTINGS = {
+    "statement_timeout": "30000",
+    "lock_timeout": "5000",
+    "idle_in_transaction_session_timeout": "30000",
+    "timezone": "UTC",
+    # Our statements are short and prepared once: planning them in parallel or by JIT only costs.
+    "jit": "off",
+}
+
+
+class Database:
+    """An engine and its two session makers. Made once per process; ``close`` ends its pool."""
+
+    def __init__(self, url: str, *, pool_size: int, overflow: int, recycle: int, application: str) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=overflow,
+            pool_recycle=recycle,
+            pool_timeout=POOL_TIMEOUT,
+            pool_use_lifo=True,
+            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_deserializer=orjson.loads,
+            connect_args={
+                "timeout": CONNECT_TIMEOUT,
+                "command_timeout": COMMAND_TIMEOUT,
+                "server_settings": {**SERVER_SETTINGS, "application_name": application},
+            },
+        )
+        self._transactions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._statements = async_sessionmaker(
+            self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
+        )
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[AsyncSession]:
+        """A session whose every statement commits by itself. Raises: StoreUnavailable."""
+        with translated_outages():
+            async with self._statements() as session:
+                yield session
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """A session in one transaction: committed at the end, rolled back on any error. Raises: StoreUnavailable."""
+        with translated_outages():
+            async with self._transactions() as session, session.begin():
+                yield session
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+class translated_outages:  # noqa: N801 - used as a with-statement, like contextlib.suppress
+    """Turn every way PostgreSQL can be away into ``StoreUnavailable``; let other errors be."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if error is not None and is_outage(error):
+            raise StoreUnavailable from error
+
+
+OUTAGE_CLASSES = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether ``error`` says that the database is away, not that a statement was wrong."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        cause = error.orig.__cause__ or error.orig
+        if error.connection_invalidated or isinstance(cause, OUTAGE_CLASSES):
+            return True
+        return isinstance(error, (OperationalError, InterfaceError)) and isinstance(cause, OSError)
+    if isinstance(error, (PoolTimeoutError, ConnectionError, asyncio.TimeoutError)):
+        return True
+    return isinstance(error, (OSError, *OUTAGE_CLASSES))
