@@ -6,13 +6,12 @@ no COMMIT, one round trip), ``transaction`` where several statements stand or fa
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 import orjson
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
@@ -75,15 +74,15 @@ class Database:
         await self.engine.dispose()
 
 
-class translated_outages:  # noqa: N801 - used as a with-statement, like contextlib.suppress
+@contextmanager
+def translated_outages() -> Iterator[None]:
     """Turn every way PostgreSQL can be away into ``StoreUnavailable``; let other errors be."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        if error is not None and is_outage(error):
+    try:
+        yield
+    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        if is_outage(error):
             raise StoreUnavailable from error
+        raise
 
 
 OUTAGE_CLASSES = (
@@ -105,6 +104,6 @@ def is_outage(error: BaseException) -> bool:
         if error.connection_invalidated or isinstance(cause, OUTAGE_CLASSES):
             return True
         return isinstance(error, (OperationalError, InterfaceError)) and isinstance(cause, OSError)
-    if isinstance(error, (PoolTimeoutError, ConnectionError, asyncio.TimeoutError)):
+    if isinstance(error, (PoolTimeoutError, TimeoutError)):
         return True
     return isinstance(error, (OSError, *OUTAGE_CLASSES))

@@ -1,0 +1,74 @@
+"""Connections to Redis, and the breaker that keeps its outages from costing anybody a wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+T = TypeVar("T")
+
+SOCKET_TIMEOUT = 0.25
+CONNECT_TIMEOUT = 1.0
+BREAK_SECONDS = 1.0
+
+OUTAGE = (RedisError, OSError, asyncio.TimeoutError)
+"""What a call may raise when Redis is away, hangs, or refuses to write."""
+
+
+class Broker:
+    """The two databases of one process. Every call through ``guarded`` is bounded in time.
+
+    After a failure the breaker stays open for a second: calls answer None at once instead of each
+    paying the time-out.
+    """
+
+    def __init__(self, queue_url: str, result_url: str) -> None:
+        self.queue = connect(queue_url)
+        self.results = connect(result_url)
+        self._open_until = 0.0
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the last call failed less than a second ago."""
+        return time.monotonic() < self._open_until
+
+    async def guarded(self, call: Awaitable[T], *, timeout: float = SOCKET_TIMEOUT) -> T | None:
+        """The answer of ``call``; None when Redis is away, hangs past ``timeout`` seconds, or the breaker is open."""
+        if self.is_away:
+            if asyncio.iscoroutine(call):
+                call.close()
+            return None
+        try:
+            async with asyncio.timeout(timeout):
+                return await call
+        except OUTAGE:
+            self.trip()
+            return None
+
+    def trip(self) -> None:
+        """Remember that Redis just failed."""
+        self._open_until = time.monotonic() + BREAK_SECONDS
+
+    async def ping(self) -> bool:
+        return bool(await self.guarded(self.queue.ping())) and bool(await self.guarded(self.results.ping()))
+
+    async def close(self) -> None:
+        for client in (self.queue, self.results):
+            await client.aclose()
+
+
+def connect(url: str, *, socket_timeout: float | None = SOCKET_TIMEOUT) -> Redis:
+    """A client that never waits longer than its time-outs, and connects when first used."""
+    client: Redis = Redis.from_url(
+        url,
+        socket_timeout=socket_timeout,
+        socket_connect_timeout=CONNECT_TIMEOUT,
+        max_connections=50,
+        health_check_interval=0,
+    )
+    return client

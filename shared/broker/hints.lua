@@ -1,0 +1,23 @@
+-- Add hints: arq jobs of tasks, each in the set of its queue and priority. Adding twice is adding once.
+-- ARGV: limit, ttl_extra_ms, then (queue_key, wake_key, job_key, id, delay_ms, payload) per hint.
+-- Returns how many were added; what does not fit under the limit is left to the poll.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local limit, extra = tonumber(ARGV[1]), tonumber(ARGV[2])
+local added = 0
+for i = 3, #ARGV, 6 do
+  local queue, wake, job, id, delay, payload = unpack(ARGV, i, i + 5)
+  delay = tonumber(delay)
+  if redis.call('ZCARD', queue) < limit then
+    local score = now + delay
+    added = added + redis.call('ZADD', queue, 'LT', 'CH', score, id)
+    redis.call('SET', job, payload, 'PX', delay + extra)
+      -- (A hint due soon wakes too, so that the woken one sets its timer by it.)
+    -- One element is enough: whoever it wakes takes all it can, and wakes the next if work is left.
+    if delay <= 2000 and redis.call('LLEN', wake) == 0 then
+      redis.call('LPUSH', wake, id)
+      redis.call('PEXPIRE', wake, extra)
+    end
+  end
+end
+return added

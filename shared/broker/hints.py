@@ -1,0 +1,98 @@
+"""Hints: "this task is due", as arq jobs whose id is the task's. Lost, doubled or stale ones cost only time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, cast
+from uuid import UUID
+
+import msgpack
+from redis.asyncio import Redis
+
+from shared.broker.connection import Broker
+from shared.broker.keys import (
+    HINT_LIMIT,
+    JOB_PREFIX,
+    JOB_TTL_EXTRA_MS,
+    TASK_FUNCTION,
+    queue_key,
+    wake_key,
+)
+
+LUA_BATCH = 500
+"""Hints in one script call: a longer one would hold Redis up for others."""
+ADD_TIMEOUT = 0.1
+PRIORITIES = range(10)
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A task that is due in ``delay_ms`` milliseconds: durations travel, never times."""
+
+    task_id: UUID
+    queue: str
+    priority: int
+    delay_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Popped ids in the order to run them, and the wait to the next deferred one, if any is known."""
+
+    ids: list[UUID]
+    next_due_ms: int | None
+
+
+class HintQueue:
+    """The scripts over one Redis. ``register_script`` falls back from EVALSHA to EVAL by itself."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._add = redis.register_script(_source("hints.lua"))
+        self._take = redis.register_script(_source("take.lua"))
+
+    async def add(self, hints: Sequence[Hint]) -> int:
+        """Add ``hints``; returns how many were new. Raises what redis-py raises."""
+        added = 0
+        for start in range(0, len(hints), LUA_BATCH):
+            arguments: list[Any] = [HINT_LIMIT, JOB_TTL_EXTRA_MS]
+            for hint in hints[start : start + LUA_BATCH]:
+                arguments += _arguments(hint)
+            added += cast("int", await self._add(args=arguments))
+        return added
+
+    async def take(self, queues: Sequence[str], most: int) -> Taken:
+        """Pop up to ``most`` due hints: by queue as given, then priority, then time."""
+        sets = [queue_key(queue, priority) for queue in queues for priority in PRIORITIES]
+        ids, next_due = cast("tuple[list[bytes], int]", await self._take(keys=sets, args=[most, JOB_PREFIX]))
+        return Taken([UUID(raw.decode()) for raw in ids], None if next_due < 0 else next_due)
+
+
+async def offer_hints(broker: Broker, queue: HintQueue, hints: Sequence[Hint]) -> bool:
+    """Add ``hints`` if Redis answers at once. False: they are dropped, and the poll will find the tasks."""
+    batches = 1 + len(hints) // LUA_BATCH
+    return await broker.guarded(queue.add(hints), timeout=ADD_TIMEOUT * batches) is not None
+
+
+def _arguments(hint: Hint) -> list[Any]:
+    job_id = str(hint.task_id)
+    return [
+        queue_key(hint.queue, hint.priority),
+        wake_key(hint.queue),
+        JOB_PREFIX + job_id,
+        job_id,
+        hint.delay_ms,
+        job_payload(job_id),
+    ]
+
+
+def job_payload(job_id: str) -> bytes:
+    """The arq job: its fields by arq's own short names, as msgpack (arq's default would be pickle)."""
+    fields: dict[str, Any] = {"t": None, "f": TASK_FUNCTION, "a": [job_id], "k": {}, "et": int(time.time() * 1000)}
+    return cast("bytes", msgpack.packb(fields))
+
+
+def _source(name: str) -> str:
+    return files("shared.broker").joinpath(name).read_text()

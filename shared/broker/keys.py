@@ -1,0 +1,56 @@
+"""Every Redis key and how long it lives. Names in arq's database are arq's own; nothing lives for ever.
+
+arq's database (REDIS_URL)
+arq:queue:<queue>:<priority>   sorted set of task ids, score = when due (ms, Redis time)
+arq:job:<id>                   the arq job: msgpack, never pickle; expires
+arq:queue:wake:<queue>         a list of at most one element: a worker blocks on it
+
+the result database (REDIS_RESULT_URL)
+progress:<id>                  JSON, the last progress of a running task
+output:<id>                    stream of output pieces
+result:<id>                    JSON copy of a finished task's result; the row is the record
+finals                         a channel: ids of tasks that just became final
+cancels                        a channel: ids of running tasks somebody wants to end
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from arq.constants import default_queue_name, job_key_prefix
+
+QUEUE_PREFIX = default_queue_name + ":"
+JOB_PREFIX = job_key_prefix
+WAKE_PREFIX = QUEUE_PREFIX + "wake:"
+HEALTH_KEY = QUEUE_PREFIX + "health-check"
+TASK_FUNCTION = "run_task"
+"""The function name in our arq jobs."""
+
+FINALS_CHANNEL = "finals"
+CANCELS_CHANNEL = "cancels"
+
+HINT_LIMIT = 10_000
+"""Due and deferred hints kept for one queue and priority; the poll finds what did not fit."""
+JOB_TTL_EXTRA_MS = 86_400_000
+PROGRESS_TTL_SECONDS = 3_600
+OUTPUT_MAX_ENTRIES = 20_000
+
+
+def queue_key(queue: str, priority: int) -> str:
+    return f"{QUEUE_PREFIX}{queue}:{priority}"
+
+
+def wake_key(queue: str) -> str:
+    return WAKE_PREFIX + queue
+
+
+def progress_key(task_id: UUID) -> str:
+    return f"progress:{task_id}"
+
+
+def output_key(task_id: UUID) -> str:
+    return f"output:{task_id}"
+
+
+def result_key(task_id: UUID) -> str:
+    return f"result:{task_id}"

@@ -1,0 +1,24 @@
+-- Pop up to ARGV[1] due hints over the sets KEYS, in that order, and drop their jobs.
+-- ARGV[2] is the prefix of job keys. Returns {ids, ms until the next deferred hint or -1}.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local wanted, prefix = tonumber(ARGV[1]), ARGV[2]
+local ids, next_due = {}, -1
+for _, queue in ipairs(KEYS) do
+  if wanted > #ids then
+    local due = redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, wanted - #ids)
+    if #due > 0 then
+      redis.call('ZREM', queue, unpack(due))
+      for _, id in ipairs(due) do
+        ids[#ids + 1] = id
+        redis.call('UNLINK', prefix .. id)
+      end
+    end
+  end
+  local head = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
+  if head[2] then
+    local wait = math.max(0, tonumber(head[2]) - now)
+    if next_due < 0 or wait < next_due then next_due = wait end
+  end
+end
+return {ids, next_due}

@@ -1,0 +1,102 @@
+"""From database rows to domain values. Nothing above ``shared/db`` ever sees a row."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import RowMapping
+
+from shared.domain.states import AttemptOutcome, Status
+from shared.domain.task import Attempt, ClaimedTask, Progress, Task
+from shared.domain.verdict import TaskError
+
+TASK_COLUMNS = """t.id, t.tenant_id, t.type, t.queue, t.priority, t.status, t.version, t.attempt, t.max_attempts,
+    t.generation, t.cancel_requested, t.timeout, t.worker_id, t.created_at, t.updated_at, t.run_at, t.expires_at,
+    t.started_at, t.finished_at, t.input, t.result, t.error, t.progress, t.metadata, t.tags, t.request_id,
+    t.traceparent, t.status = 'PENDING' AND t.run_at > now() AS is_scheduled"""
+
+CLAIM_COLUMNS = """t.id, t.tenant_id, t.type, t.queue, t.priority, t.input, t.lease, t.attempt, t.max_attempts,
+    t.generation, t.timeout, t.created_at, t.started_at, t.request_id, t.traceparent"""
+
+
+def task_of(row: RowMapping) -> Task:
+    """A row of TASK_COLUMNS."""
+    return Task(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        type=row["type"],
+        queue=row["queue"],
+        priority=row["priority"],
+        status=Status.SCHEDULED if row["is_scheduled"] else Status(row["status"]),
+        version=row["version"],
+        attempt=row["attempt"],
+        max_attempts=row["max_attempts"],
+        generation=row["generation"],
+        cancel_requested=row["cancel_requested"],
+        input=loads(row["input"]),
+        result=loads(row["result"]),
+        error=error_of(row["error"]),
+        progress=progress_of(row["progress"]),
+        tags=row["tags"] or [],
+        metadata=loads(row["metadata"]) or {},
+        timeout=row["timeout"],
+        worker_id=row["worker_id"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        run_at=row["run_at"],
+        expires_at=row["expires_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        request_id=row["request_id"],
+        traceparent=row["traceparent"],
+    )
+
+
+def claimed_of(row: RowMapping) -> ClaimedTask:
+    """A row of CLAIM_COLUMNS."""
+    return ClaimedTask(**{**row, "input": loads(row["input"])})
+
+
+def attempt_of(row: RowMapping) -> Attempt:
+    return Attempt(
+        attempt=row["attempt"],
+        generation=row["generation"],
+        worker_id=row["worker_id"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        outcome=AttemptOutcome(row["outcome"]),
+        error=error_of(row["error"]),
+    )
+
+
+def error_of(value: Any) -> TaskError | None:
+    stored = loads(value)
+    return None if stored is None else TaskError(**stored)
+
+
+def error_json(error: TaskError | None) -> str | None:
+    return None if error is None else dumps({k: v for k, v in asdict(error).items() if v is not None})
+
+
+def progress_of(value: Any) -> Progress | None:
+    stored = loads(value)
+    if stored is None:
+        return None
+    at = datetime.fromisoformat(stored["updated_at"])
+    return Progress(stored["percent"], stored["message"], at if at.tzinfo else at.replace(tzinfo=UTC))
+
+
+def progress_json(progress: Progress | None) -> str | None:
+    return None if progress is None else dumps(asdict(progress))
+
+
+def loads(value: Any) -> Any:
+    """A jsonb column of a plain SQL statement arrives as text."""
+    return orjson.loads(value) if isinstance(value, (str, bytes)) else value
+
+
+def dumps(value: Any) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,88 @@
+"""The moves a person or the clock makes: cancel, retry, expiry. Each is one guarded statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.db.rows import TASK_COLUMNS, error_json, task_of
+from shared.domain.task import Task
+from shared.domain.verdict import TaskError
+
+CANCEL = text(f"""
+    UPDATE tasks t
+    SET status = CASE WHEN t.status = 'PROCESSING' THEN t.status ELSE 'CANCELLED' END,
+        finished_at = CASE WHEN t.status = 'PROCESSING' THEN NULL ELSE now() END,
+        cancel_requested = true, version = t.version + 1, updated_at = now()
+    WHERE t.id = :id AND t.tenant_id = :tenant_id AND t.status IN ('PENDING', 'RETRYING', 'PROCESSING')
+    RETURNING {TASK_COLUMNS}
+""")
+
+# The row is the record of its last run; that record moves to ``attempts`` before the row starts anew.
+RETRY = text(f"""
+    WITH before AS (
+        SELECT * FROM tasks t
+        WHERE t.id = :id AND t.tenant_id = :tenant_id AND t.status IN ('FAILED', 'CANCELLED')
+        FOR NO KEY UPDATE
+    ), record AS (
+        INSERT INTO attempts (task_id, version, attempt, generation, worker_id, started_at, finished_at, outcome, error)
+        SELECT id, version, attempt, generation, worker_id, started_at, finished_at, COALESCE(outcome, 'failed'), error
+        FROM before WHERE started_at IS NOT NULL
+    )
+    UPDATE tasks t
+    SET status = 'PENDING', generation = t.generation + 1, attempt = 0, losses = 0, crashes = 0,
+        cancel_requested = false, result = NULL, error = NULL, progress = NULL, outcome = NULL, worker_id = NULL,
+        started_at = NULL, finished_at = NULL, run_at = now(), version = t.version + 1, updated_at = now(),
+        expires_at = CASE WHEN t.expires_at > now() THEN t.expires_at END
+    FROM before WHERE t.id = before.id
+    RETURNING {TASK_COLUMNS}
+""")
+
+EXPIRE = text(f"""
+    WITH late AS (
+        SELECT t.id FROM tasks t
+        WHERE t.expires_at IS NOT NULL AND t.expires_at <= now() AND t.status IN ('PENDING', 'RETRYING')
+        ORDER BY t.id LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE tasks t
+    SET status = 'FAILED', finished_at = now(), updated_at = now(), version = t.version + 1,
+        error = CAST(:error AS jsonb)
+    FROM late WHERE t.id = late.id
+    RETURNING {TASK_COLUMNS}
+""")
+
+CANCELS_AMONG = text("""
+    SELECT t.id FROM unnest(CAST(:ids AS uuid[]), CAST(:leases AS uuid[])) AS u (id, lease)
+    JOIN tasks t ON t.id = u.id AND t.lease = u.lease
+    WHERE t.cancel_requested
+""")
+
+EXPIRED = TaskError("expired", "The task was not started before its expires_at.", retryable=False)
+
+
+async def cancel(session: AsyncSession, tenant_id: int, task_id: UUID) -> Task | None:
+    """CANCELLED at once if it waited, else a request on the running row; None: final, or not there."""
+    row = (await session.execute(CANCEL, {"id": task_id, "tenant_id": tenant_id})).mappings().first()
+    return None if row is None else task_of(row)
+
+
+async def retry(session: AsyncSession, tenant_id: int, task_id: UUID) -> Task | None:
+    """Back to PENDING in the next generation; None: not FAILED or CANCELLED, or not there."""
+    row = (await session.execute(RETRY, {"id": task_id, "tenant_id": tenant_id})).mappings().first()
+    return None if row is None else task_of(row)
+
+
+async def expire(session: AsyncSession, *, most: int) -> list[Task]:
+    """Fail waiting tasks past their ``expires_at``, at most ``most`` of them."""
+    error = error_json(EXPIRED)
+    rows = await session.execute(EXPIRE, {"most": most, "error": error})
+    return [task_of(row) for row in rows.mappings()]
+
+
+async def cancels_among(session: AsyncSession, runs: Sequence[tuple[UUID, UUID]]) -> set[UUID]:
+    """Those of ``runs`` (id, lease) whose cancel was requested."""
+    parameters = {"ids": [id_ for id_, _ in runs], "leases": [lease for _, lease in runs]}
+    return set((await session.execute(CANCELS_AMONG, parameters)).scalars())

@@ -1,0 +1,53 @@
+"""Counts and percentiles of a window, by type and queue."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.domain.run import StatsRow
+
+WINDOW = text("""
+    SELECT t.type, t.queue,
+           count(*) AS submitted,
+           count(*) FILTER (WHERE t.status = 'COMPLETED') AS completed,
+           count(*) FILTER (WHERE t.status = 'FAILED') AS failed,
+           count(*) FILTER (WHERE t.status = 'CANCELLED') AS cancelled,
+           count(*) FILTER (WHERE t.attempt > 1) AS retried,
+           percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (
+               ORDER BY EXTRACT(EPOCH FROM t.started_at - GREATEST(t.created_at, t.run_at))::float8
+           ) FILTER (WHERE t.started_at IS NOT NULL) AS wait,
+           percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (
+               ORDER BY EXTRACT(EPOCH FROM t.finished_at - t.started_at)::float8
+           ) FILTER (WHERE t.finished_at IS NOT NULL AND t.started_at IS NOT NULL) AS run
+    FROM tasks t
+    WHERE t.tenant_id = :tenant_id AND t.created_at >= :since AND t.created_at < :until
+    GROUP BY t.type, t.queue ORDER BY t.type, t.queue
+""")
+
+
+async def window(session: AsyncSession, tenant_id: int, since: datetime, until: datetime) -> list[StatsRow]:
+    """Tasks created in [since, until). Times are seconds."""
+    rows = await session.execute(WINDOW, {"tenant_id": tenant_id, "since": since, "until": until})
+    return [
+        StatsRow(
+            type=row.type,
+            queue=row.queue,
+            submitted=row.submitted,
+            completed=row.completed,
+            failed=row.failed,
+            cancelled=row.cancelled,
+            retried=row.retried,
+            wait_p50=_nth(row.wait, 0),
+            wait_p95=_nth(row.wait, 1),
+            run_p50=_nth(row.run, 0),
+            run_p95=_nth(row.run, 1),
+        )
+        for row in rows
+    ]
+
+
+def _nth(values: list[float] | None, index: int) -> float | None:
+    return None if values is None else round(values[index], 6)

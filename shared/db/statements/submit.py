@@ -1,0 +1,65 @@
+"""Insert new tasks: any number of them in one statement, all or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.db.rows import dumps
+from shared.domain.task import NewTask
+
+# Arrays, one per column, unnested: the fastest plain INSERT there is (58–78 k rows/s), and one
+# prepared statement for any number of rows. An array of arrays would be flattened, so tags travel as JSON.
+INSERT = text("""
+    INSERT INTO tasks (id, tenant_id, type, queue, priority, max_attempts, timeout, input, metadata, tags,
+                       request_id, traceparent, expires_at, run_at)
+    SELECT u.id, :tenant_id, u.type, u.queue, u.priority, u.max_attempts, u.timeout, u.input::jsonb,
+           u.metadata::jsonb, (SELECT array_agg(tag) FROM jsonb_array_elements_text(u.tags::jsonb) AS tag),
+           u.request_id, u.traceparent, u.expires_at,
+           COALESCE(u.run_at, now() + make_interval(secs => u.delay))
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:queues AS text[]), CAST(:priorities AS smallint[]),
+                CAST(:max_attempts AS smallint[]), CAST(:timeouts AS real[]), CAST(:inputs AS text[]),
+                CAST(:metadatas AS text[]), CAST(:tags AS text[]), CAST(:request_ids AS text[]),
+                CAST(:traceparents AS text[]), CAST(:expires_ats AS timestamptz[]), CAST(:run_ats AS timestamptz[]),
+                CAST(:delays AS double precision[]))
+         AS u (id, type, queue, priority, max_attempts, timeout, input, metadata, tags, request_id, traceparent,
+               expires_at, run_at, delay)
+    RETURNING id, created_at, run_at, run_at > now() AS is_scheduled
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    created_at: datetime
+    run_at: datetime
+    is_scheduled: bool
+
+
+async def insert_tasks(session: AsyncSession, tenant_id: int, tasks: Sequence[NewTask]) -> dict[UUID, Inserted]:
+    """Store ``tasks`` as PENDING; returns what the database decided, by id."""
+    rows = await session.execute(
+        INSERT,
+        {
+            "tenant_id": tenant_id,
+            "ids": [t.id for t in tasks],
+            "types": [t.type for t in tasks],
+            "queues": [t.queue for t in tasks],
+            "priorities": [t.priority for t in tasks],
+            "max_attempts": [t.max_attempts for t in tasks],
+            "timeouts": [t.timeout for t in tasks],
+            "inputs": [dumps(t.input) for t in tasks],
+            "metadatas": [dumps(t.metadata) if t.metadata else None for t in tasks],
+            "tags": [dumps(t.tags) if t.tags else None for t in tasks],
+            "request_ids": [t.request_id for t in tasks],
+            "traceparents": [t.traceparent for t in tasks],
+            "expires_ats": [t.expires_at for t in tasks],
+            "run_ats": [t.run_at for t in tasks],
+            "delays": [t.delay for t in tasks],
+        },
+    )
+    return {row.id: Inserted(row.created_at, row.run_at, row.is_scheduled) for row in rows}

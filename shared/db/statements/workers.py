@@ -1,0 +1,86 @@
+"""The registry of workers: one row per incarnation, and its heartbeat."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.db.rows import dumps, loads
+from shared.domain.task import WorkerInfo
+
+REGISTER = text("""
+    INSERT INTO workers (id, hostname, pid, state, queues, types, missing, concurrency, version)
+    VALUES (:id, :hostname, :pid, :state, CAST(:queues AS text[]), CAST(:types AS text[]), CAST(:missing AS jsonb),
+            :concurrency, :version)
+    ON CONFLICT (id) DO UPDATE SET state = excluded.state, seen_at = now(), beat = workers.beat + 1
+""")
+BEAT = text("UPDATE workers SET beat = beat + 1, seen_at = now(), state = :state WHERE id = :id RETURNING id")
+REMOVE = text("DELETE FROM workers WHERE id = :id")
+LIVE = text("""
+    SELECT w.*, EXTRACT(EPOCH FROM now() - w.seen_at)::float8 AS heartbeat_age
+    FROM workers w WHERE w.seen_at > now() - make_interval(secs => :within) ORDER BY w.started_at, w.id
+""")
+RUNNING = text("SELECT t.worker_id, t.id FROM tasks t WHERE t.status = 'PROCESSING' ORDER BY t.id LIMIT 10000")
+PRUNE = text("DELETE FROM workers WHERE seen_at < now() - make_interval(secs => :after)")
+
+
+async def register(session: AsyncSession, worker: WorkerInfo) -> None:
+    await session.execute(
+        REGISTER,
+        {
+            "id": worker.id,
+            "hostname": worker.hostname,
+            "pid": worker.pid,
+            "state": worker.state,
+            "queues": worker.queues,
+            "types": worker.types,
+            "missing": dumps(worker.missing),
+            "concurrency": worker.concurrency,
+            "version": worker.version,
+        },
+    )
+
+
+async def beat(session: AsyncSession, worker_id: UUID, state: str) -> bool:
+    """Say that the worker lives; False: its row is gone."""
+    return (await session.execute(BEAT, {"id": worker_id, "state": state})).first() is not None
+
+
+async def remove(session: AsyncSession, worker_id: UUID) -> None:
+    await session.execute(REMOVE, {"id": worker_id})
+
+
+async def prune(session: AsyncSession, *, after: float) -> None:
+    """Forget workers not seen for ``after`` seconds."""
+    await session.execute(PRUNE, {"after": after})
+
+
+async def live(session: AsyncSession, *, within: float) -> list[WorkerInfo]:
+    """Workers seen within the last ``within`` seconds."""
+    rows = await session.execute(LIVE, {"within": within})
+    return [
+        WorkerInfo(
+            id=row["id"],
+            hostname=row["hostname"],
+            pid=row["pid"],
+            state=row["state"],
+            queues=row["queues"],
+            concurrency=row["concurrency"],
+            types=row["types"],
+            missing=loads(row["missing"]),
+            version=row["version"],
+            started_at=row["started_at"],
+            heartbeat_age=row["heartbeat_age"],
+        )
+        for row in rows.mappings()
+    ]
+
+
+async def running_by_worker(session: AsyncSession) -> dict[UUID, list[UUID]]:
+    """Ids of running tasks by the worker that owns them."""
+    found: dict[UUID, list[UUID]] = {}
+    for row in await session.execute(RUNNING):
+        found.setdefault(row.worker_id, []).append(row.id)
+    return found

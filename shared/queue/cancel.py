@@ -1,0 +1,35 @@
+"""Cancel: at once where the task waits, as a request where it runs."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from shared.broker.announce import announce_cancel, announce_finals
+from shared.db.statements import lookup, moves
+from shared.domain.errors import Conflict, NotFound
+from shared.domain.task import Task
+from shared.queue.stores import Stores
+
+
+async def cancel(stores: Stores, tenant_id: int, task_id: UUID) -> Task:
+    """The task, CANCELLED if it waited; PROCESSING with ``cancel_requested`` if it runs.
+
+    Raises: NotFound; Conflict if it is final.
+    """
+    async with stores.db.autocommit() as session:
+        task = await moves.cancel(session, tenant_id, task_id)
+        if task is None:
+            await _refuse(await lookup.get_task(session, tenant_id, task_id))
+    assert task is not None  # noqa: S101 - _refuse raised
+    if task.status.is_final:
+        stores.finals.tell(task.id)
+        await announce_finals(stores.broker, [task], stores.settings.result_ttl)
+    else:
+        await announce_cancel(stores.broker, task.id)
+    return task
+
+
+async def _refuse(task: Task | None) -> None:
+    if task is None:
+        raise NotFound
+    raise Conflict(f"The task is {task.status}: only a task that is not final can be cancelled.")

@@ -1,0 +1,27 @@
+"""Claim: become the owner of waiting tasks, by hints or by PostgreSQL's own order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from shared.db.statements import claim as statements
+from shared.db.statements.claim import Claimant
+from shared.domain.task import ClaimedTask
+from shared.queue.stores import Stores
+
+__all__ = ["Claimant", "claim_hinted", "claim_next"]
+
+
+async def claim_hinted(stores: Stores, who: Claimant, ids: Sequence[UUID]) -> list[ClaimedTask]:
+    """Own those of ``ids`` that can be owned, in the order given. Raises: StoreUnavailable."""
+    async with stores.db.autocommit() as session:
+        claimed = await statements.claim_by_ids(session, who, uuid4(), ids)
+    order = {task_id: index for index, task_id in enumerate(ids)}
+    return sorted(claimed, key=lambda task: order[task.id])
+
+
+async def claim_next(stores: Stores, who: Claimant, most: int) -> list[ClaimedTask]:
+    """Own up to ``most`` due tasks without any hint. Raises: StoreUnavailable."""
+    async with stores.db.autocommit() as session:
+        return await statements.claim_by_order(session, who, uuid4(), most)

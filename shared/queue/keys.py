@@ -1,0 +1,81 @@
+"""API keys: ``trk_<id>.<secret>``, stored as a keyed hash, compared in constant time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+
+from shared.db.statements import keys as statements
+from shared.db.statements.keys import StoredKey
+from shared.domain.errors import ConfigurationError
+from shared.domain.task import DEFAULT_TENANT
+from shared.queue.stores import Stores
+from shared.settings import Settings
+
+FORM = re.compile(r"trk_(?P<id>[A-Za-z0-9]{4,32})\.(?P<secret>[A-Za-z0-9_-]{16,128})")
+ALL_SCOPES = frozenset({"read", "write", "admin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: a tenant, and what it may do."""
+
+    tenant_id: int
+    scopes: frozenset[str]
+    key_id: str | None = None
+
+
+LOCAL = Principal(DEFAULT_TENANT, ALL_SCOPES)
+"""A caller on loopback, as long as no key exists."""
+
+
+async def any_key_exists(stores: Stores) -> bool:
+    async with stores.db.autocommit() as session:
+        return await statements.any_exists(session)
+
+
+async def authenticate(stores: Stores, token: str) -> Principal | None:
+    """The principal of a key; None: malformed, unknown, revoked or wrong, told apart by nobody."""
+    match = FORM.fullmatch(token)
+    if match is None:
+        return None
+    async with stores.db.autocommit() as session:
+        stored = await statements.find(session, match["id"])
+    given = keyed_hash(stores.settings, match["secret"])
+    # Compared even where the id is unknown, so that time tells nothing.
+    is_right = hmac.compare_digest(given, stored.hash if stored else bytes(len(given)))
+    if stored is None or not is_right:
+        return None
+    return Principal(stored.tenant_id, stored.scopes, stored.id)
+
+
+async def ensure_bootstrap_key(stores: Stores) -> None:
+    """Make the first admin key from ``TASKRUNNER_BOOTSTRAP_KEY``, if it is set and new.
+
+    Raises: ConfigurationError where it has not the form of a key.
+    """
+    bootstrap = stores.settings.bootstrap_key
+    if bootstrap is None:
+        return
+    match = FORM.fullmatch(bootstrap.get_secret_value())
+    if match is None:
+        raise ConfigurationError(
+            "TASKRUNNER_BOOTSTRAP_KEY: must look like trk_<id>.<secret>: 4-32 letters or digits, a dot, "
+            "and at least 16 of A-Z a-z 0-9 _ -"
+        )
+    key = StoredKey(match["id"], DEFAULT_TENANT, ALL_SCOPES, keyed_hash(stores.settings, match["secret"]))
+    async with stores.db.autocommit() as session:
+        await statements.insert(session, key, name="bootstrap")
+
+
+def keyed_hash(settings: Settings, secret: str) -> bytes:
+    """BLAKE2b of a secret, keyed with TASKRUNNER_SECRET_KEY. Secrets are random, so no slow hash is needed.
+
+    Raises: ConfigurationError where that setting is missing.
+    """
+    if settings.secret_key is None:
+        raise ConfigurationError("TASKRUNNER_SECRET_KEY: needed as soon as API keys are used")
+    key = hashlib.sha256(settings.secret_key.get_secret_value().encode()).digest()
+    return hashlib.blake2b(secret.encode(), key=key, digest_size=32).digest()

@@ -1,0 +1,125 @@
+"""Submit: plan a task by its type, store it, and hint that it is due."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.broker.hints import Hint
+from shared.db.statements import submit as statements
+from shared.domain.errors import InputRefused
+from shared.domain.ids import new_id
+from shared.domain.states import Status
+from shared.domain.task import NewTask, Task
+from shared.queue.stores import Stores
+from shared.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a caller asks for; None means: as the task type says. Durations are seconds."""
+
+    type: str
+    input: dict[str, Any]
+    queue: str | None = None
+    priority: int = 5
+    delay: float = 0.0
+    run_at: datetime | None = None
+    expires_at: datetime | None = None
+    timeout: float | None = None
+    max_attempts: int | None = None
+    tags: list[str] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    request_id: str | None = None
+    traceparent: str | None = None
+
+
+def plan(registry: Registry, known_queues: Sequence[str], request: Request) -> NewTask:
+    """A task ready to store.
+
+    Raises: UnknownTaskType; InputRefused (pointers relative to the request: ``/input/…``, ``/queue``).
+    """
+    definition = registry.get(request.type)
+    try:
+        registry.validate_input(request.type, request.input)
+    except InputRefused as refused:
+        raise InputRefused([("/input" + pointer, detail) for pointer, detail in refused.problems]) from None
+    queue = request.queue or definition.queue
+    if queue not in known_queues and queue != definition.queue:
+        raise InputRefused([("/queue", f"There is no queue {queue!r}. Known: {', '.join(known_queues)}.")])
+    return NewTask(
+        id=new_id(),
+        type=request.type,
+        input=request.input,
+        queue=queue,
+        priority=request.priority,
+        timeout=request.timeout or definition.timeout,
+        max_attempts=request.max_attempts or definition.max_attempts,
+        delay=request.delay,
+        run_at=request.run_at,
+        expires_at=request.expires_at,
+        tags=request.tags,
+        metadata=request.metadata,
+        request_id=request.request_id,
+        traceparent=request.traceparent,
+    )
+
+
+async def submit(stores: Stores, tenant_id: int, tasks: Sequence[NewTask]) -> list[Task]:
+    """Store ``tasks``, all or none, and hint them. Returns them in order. Raises: StoreUnavailable."""
+    async with stores.db.autocommit() as session:
+        stored = await store(session, tenant_id, tasks)
+    hint(stores, stored)
+    return stored
+
+
+async def store(session: AsyncSession, tenant_id: int, tasks: Sequence[NewTask]) -> list[Task]:
+    """Only store; the caller hints after its commit."""
+    inserted = await statements.insert_tasks(session, tenant_id, tasks)
+    return [_as_stored(tenant_id, task, inserted[task.id]) for task in tasks]
+
+
+def hint(stores: Stores, tasks: Sequence[Task]) -> None:
+    """Hint committed ``tasks``: behind the answer, droppable."""
+    stores.hint([Hint(t.id, t.queue, t.priority, delay_ms(t)) for t in tasks])
+
+
+def delay_ms(task: Task) -> int:
+    """How long ``task`` is not due yet, by the database's clock alone."""
+    return max(0, round((task.run_at - task.updated_at).total_seconds() * 1000))
+
+
+def _as_stored(tenant_id: int, task: NewTask, inserted: statements.Inserted) -> Task:
+    return Task(
+        id=task.id,
+        tenant_id=tenant_id,
+        type=task.type,
+        queue=task.queue,
+        priority=task.priority,
+        status=Status.SCHEDULED if inserted.is_scheduled else Status.PENDING,
+        version=1,
+        attempt=0,
+        max_attempts=task.max_attempts,
+        generation=1,
+        cancel_requested=False,
+        input=task.input,
+        result=None,
+        error=None,
+        progress=None,
+        tags=task.tags,
+        metadata=task.metadata,
+        timeout=task.timeout,
+        worker_id=None,
+        created_at=inserted.created_at,
+        updated_at=inserted.created_at,
+        run_at=inserted.run_at,
+        expires_at=task.expires_at,
+        started_at=None,
+        finished_at=None,
+        request_id=task.request_id,
+        traceparent=task.traceparent,
+    )

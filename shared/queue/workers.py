@@ -1,0 +1,80 @@
+"""The workers that live, and why a waiting task may wait for ever."""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+from shared.db.statements import workers as statements
+from shared.domain.states import Status
+from shared.domain.task import Task, WorkerInfo
+from shared.queue.stores import Stores
+
+CACHE_SECONDS = 1.0
+PRUNE_AFTER_SECONDS = 3_600.0
+
+
+async def register(stores: Stores, worker: WorkerInfo) -> None:
+    async with stores.db.autocommit() as session:
+        await statements.register(session, worker)
+
+
+async def beat(stores: Stores, worker_id: UUID, state: str) -> bool:
+    """Say that the worker lives; False: its row is gone."""
+    async with stores.db.autocommit() as session:
+        return await statements.beat(session, worker_id, state)
+
+
+async def deregister(stores: Stores, worker_id: UUID) -> None:
+    async with stores.db.autocommit() as session:
+        await statements.remove(session, worker_id)
+
+
+async def prune(stores: Stores) -> None:
+    """Forget workers that were not seen for an hour."""
+    async with stores.db.autocommit() as session:
+        await statements.prune(session, after=PRUNE_AFTER_SECONDS)
+
+
+async def live_workers(stores: Stores) -> list[WorkerInfo]:
+    """Workers whose heartbeat is younger than the lease."""
+    async with stores.db.autocommit() as session:
+        return await statements.live(session, within=stores.settings.lease_seconds)
+
+
+async def running_by_worker(stores: Stores) -> dict[UUID, list[UUID]]:
+    async with stores.db.autocommit() as session:
+        return await statements.running_by_worker(session)
+
+
+class Serving:
+    """What the live workers can serve, asked at most once a second."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._workers: list[WorkerInfo] = []
+        self._read_at = float("-inf")
+
+    async def why_waiting(self, task: Task) -> str | None:
+        """What is missing for ``task`` to start, or None where nothing is, or it does not wait."""
+        if task.status not in {Status.PENDING, Status.RETRYING}:
+            return None
+        if time.monotonic() - self._read_at > CACHE_SECONDS:
+            self._read_at = time.monotonic()
+            self._workers = await live_workers(self._stores)
+        return missing_for(task.type, task.queue, self._workers)
+
+
+def missing_for(task_type: str, queue: str, workers: list[WorkerInfo]) -> str | None:
+    """Why none of ``workers`` can take a task of ``task_type`` from ``queue``; None: one can."""
+    if not workers:
+        return "Waiting: no worker is running."
+    here = [w for w in workers if queue in w.queues]
+    if not here:
+        return f"Waiting: no running worker serves the queue {queue}."
+    if any(task_type in w.types for w in here):
+        return None
+    reasons = sorted({w.missing[task_type] for w in here if task_type in w.missing})
+    if reasons:
+        return f"Waiting: {reasons[0]}"
+    return f"Waiting: no running worker of the queue {queue} knows the task type {task_type}."
