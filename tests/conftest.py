@@ -1,0 +1,5 @@
+"""What every test may ask for. The servers are real and start once a run."""
+
+from __future__ import annotations
+
+pytest_plugins = ["tests.support.servers", "tests.support.stores"]

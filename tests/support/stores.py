@@ -1,0 +1,78 @@
+"""Fixtures over the real stores: settings that point at them, open ``Stores``, and planned tasks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+
+from shared.domain.ids import new_id
+from shared.domain.task import NewTask
+from shared.queue.claim import Claimant
+from shared.queue.stores import Stores
+from shared.settings import Settings, load_settings
+from tests.support.servers import Servers
+
+QUEUES = ("urgent", "ai_processing", "demo_tasks")
+
+
+@pytest.fixture
+def settings(servers: Servers, tmp_path: Path) -> Settings:
+    """Settings of a process under test; nothing is read from this machine's environment files."""
+    return load_settings(
+        _env_file=None,
+        database_url=servers.database_url,
+        redis_url=servers.redis_url,
+        redis_result_url=servers.result_url,
+        storage_dir=tmp_path / "files",
+        secret_key="a secret of the tests",
+        retry_backoff_scale=0.001,
+    )
+
+
+@pytest_asyncio.fixture
+async def stores(settings: Settings) -> AsyncIterator[Stores]:
+    """Open stores over emptied tables and databases."""
+    async with Stores(settings, pool_size=10, overflow=10, application="tests") as opened:
+        await empty(opened)
+        yield opened
+
+
+async def empty(stores: Stores) -> None:
+    """Remove every row and key that an earlier test left."""
+    async with stores.db.transaction() as session:
+        await session.execute(
+            text("TRUNCATE tasks, attempts, workers, queues, files, idempotency_keys, api_keys RESTART IDENTITY")
+        )
+    await stores.broker.queue.flushdb()
+    await stores.broker.results.flushdb()
+
+
+@pytest.fixture
+def planned() -> Callable[..., NewTask]:
+    """Make a planned task; every field may be given."""
+
+    def make(**given: Any) -> NewTask:
+        fields: dict[str, Any] = {
+            "id": new_id(),
+            "type": "simple_calculation",
+            "input": {"a": 1, "b": 2, "operation": "add"},
+            "queue": "demo_tasks",
+            "priority": 5,
+            "timeout": 60.0,
+            "max_attempts": 4,
+        }
+        return NewTask(**{**fields, **given})
+
+    return make
+
+
+@pytest.fixture
+def claimant() -> Claimant:
+    """A worker's identity, serving every queue and the types tests use."""
+    return Claimant(uuid4(), QUEUES, ("simple_calculation", "unreliable_task"))
