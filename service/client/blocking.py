@@ -1,0 +1,124 @@
+"""``Client``: the verbs, driven by blocking calls. Safe to share between threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, assert_never
+
+import httpx
+
+from service.client import verbs
+from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, named_after, resume
+from service.client.errors import Unreachable
+from service.client.transport import options, reply_of, request_of, unreachable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def answer(verb: Callable[P, Flow[T]]) -> Callable[Concatenate[Client, P], T]:
+    """The verb as a method that returns its answer."""
+
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.run(verb(*args, **kwargs))
+
+    return named_after(verb, method)
+
+
+def feed(verb: Callable[P, Feed[T]]) -> Callable[Concatenate[Client, P], Iterator[T]]:
+    """The verb as a method that returns an iterator."""
+
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return self.iterate(verb(*args, **kwargs))
+
+    return named_after(verb, method)
+
+
+class Client:
+    """The service, for code that blocks. Use it as a context manager, or ``close`` it.
+
+    ``timeout`` is seconds without a byte; a long poll adds its own wait.
+    """
+
+    submit = answer(verbs.submit)
+    generate = answer(verbs.generate)
+    submit_batch = answer(verbs.submit_batch)
+    get = answer(verbs.get)
+    wait = answer(verbs.wait)
+    watch = feed(verbs.watch)
+    list = feed(verbs.list_tasks)
+    attempts = answer(verbs.attempts)
+    cancel = answer(verbs.cancel)
+    retry = answer(verbs.retry)
+    upload = answer(verbs.upload)
+    file_info = answer(verbs.file_info)
+    download = answer(verbs.download)
+    delete_file = answer(verbs.delete_file)
+    task_types = answer(verbs.task_types)
+    workers = answer(verbs.workers)
+    health = answer(verbs.health)
+
+    def __init__(self, url: str | None = None, api_key: str | None = None, *, timeout: float = 10.0) -> None:
+        settings = options(url, api_key, timeout)
+        self.url = settings["base_url"]
+        self._http = httpx.Client(**settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def run(self, flow: Flow[T]) -> T:
+        """Drive a flow to its answer."""
+        try:
+            step = next(flow)
+            while True:
+                step = resume(flow, self._perform(step))
+        except StopIteration as end:
+            answer: T = end.value
+            return answer
+
+    def iterate(self, flow: Feed[T]) -> Iterator[T]:
+        """Drive a feed, as far as it is read."""
+        try:
+            step = next(flow)
+            while True:
+                if isinstance(step, Emit):
+                    yield step.item
+                    step = next(flow)
+                else:
+                    step = resume(flow, self._perform(step))
+        except StopIteration:
+            return
+        finally:
+            flow.close()
+
+    def _perform(self, step: Call[Any] | Pause) -> Reply | Unreachable | None:
+        match step:
+            case Pause(seconds):
+                time.sleep(seconds)
+                return None
+            case Call():
+                try:
+                    return self._send(step)
+                except httpx.TransportError as error:
+                    return unreachable(self.url, error)
+            case _:
+                assert_never(step)
+
+    def _send(self, call: Call[Any]) -> Reply:
+        response = self._http.send(request_of(self._http, call), stream=True)
+        with closing(response):
+            if call.save_to is None or not response.is_success:
+                return reply_of(response, response.read())
+            with call.save_to.open("wb") as file:
+                for chunk in response.iter_bytes():
+                    file.write(chunk)
+            return reply_of(response, b"")

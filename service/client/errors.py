@@ -1,0 +1,127 @@
+"""Every error the client raises.
+
+    ClientError                   also raised itself, for a wrong address or key
+    ├── Unreachable               no connection, or none that held until the answer
+    ├── UnexpectedAnswer          something answered, but not as this service does
+    ├── WaitTimedOut              (also a TimeoutError) ``task`` was not final in time
+    ├── TaskFailed                ``wait(check=True)`` met a task that ended FAILED or CANCELLED
+    └── ProblemError              the service refused: status, code, detail, errors, request_id
+        ├── Unauthorized          401  the key is absent or wrong
+        ├── Forbidden             403  the key's scope does not reach this
+        ├── NotFound              404  nothing here has this id
+        ├── ConflictError         409  the state forbids it
+        ├── ValidationFailed      422  ``errors`` names each wrong field by its JSON pointer
+        ├── RateLimited           429  ``retry_after`` seconds until the key may ask again
+        └── ServiceUnavailable    503  the service runs, what it stands on does not
+
+No class here knows httpx: the senders translate what it raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.client.models import Task
+
+
+class ClientError(Exception):
+    """Base of all."""
+
+
+class Unreachable(ClientError):
+    """The service did not answer.
+
+    ``may_have_arrived`` is False only where the request provably never left this machine.
+    """
+
+    def __init__(self, url: str, reason: str, *, may_have_arrived: bool) -> None:
+        super().__init__(f"cannot reach {url}: {reason}")
+        self.url = url
+        self.may_have_arrived = may_have_arrived
+
+
+class UnexpectedAnswer(ClientError):
+    """The answer is not one this service gives."""
+
+
+class WaitTimedOut(ClientError, TimeoutError):
+    """The task was not final in time; it goes on without us."""
+
+    def __init__(self, task: Task, timeout: float) -> None:
+        super().__init__(f"task {task.id} is still {task.status} after {timeout:g} s")
+        self.task = task
+
+
+class TaskFailed(ClientError):
+    """The task ended without a result."""
+
+    def __init__(self, task: Task) -> None:
+        reason = f": {task.error.type}: {task.error.message}" if task.error else ""
+        super().__init__(f"task {task.id} ended {task.status}{reason}")
+        self.task = task
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field the service would not take. ``pointer`` is RFC 6901, into the body."""
+
+    pointer: str
+    detail: str
+
+
+@dataclass(eq=False)
+class ProblemError(ClientError):
+    """An RFC 9457 problem document."""
+
+    status: int
+    code: str
+    detail: str
+    errors: tuple[FieldError, ...] = ()
+    request_id: str | None = None
+    retry_after: float | None = None
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __str__(self) -> str:
+        fields = "".join(f"; {error.pointer or '/'}: {error.detail}" for error in self.errors)
+        return f"{self.detail} ({self.status} {self.code}){fields}"
+
+
+class Unauthorized(ProblemError):
+    """401."""
+
+
+class Forbidden(ProblemError):
+    """403."""
+
+
+class NotFound(ProblemError):
+    """404."""
+
+
+class ConflictError(ProblemError):
+    """409."""
+
+
+class ValidationFailed(ProblemError):
+    """422."""
+
+
+class RateLimited(ProblemError):
+    """429."""
+
+
+class ServiceUnavailable(ProblemError):
+    """503."""
+
+
+BY_STATUS: dict[int, type[ProblemError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: ConflictError,
+    422: ValidationFailed,
+    429: RateLimited,
+    503: ServiceUnavailable,
+}

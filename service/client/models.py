@@ -1,0 +1,165 @@
+"""What the service's answers become: frozen, typed, and tolerant.
+
+A newer service may add fields and states: unknown fields are kept as attributes, a status is a plain
+string that compares equal to ``shared.domain.states.Status``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.domain.states import FINAL, Status
+
+
+class Answer(BaseModel):
+    """Base of all: immutable, keeps what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    def document(self) -> dict[str, Any]:
+        """The answer as the service gave it, fit for JSON."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+Item = TypeVar("Item", bound=Answer)
+
+
+class Page(Answer, Generic[Item]):
+    """One page of a list; ``next_cursor`` is None on the last."""
+
+    data: list[Item]
+    next_cursor: str | None = None
+
+
+class Progress(Answer):
+    """How far a run is. ``percent`` is 0 to 100."""
+
+    percent: float
+    message: str | None = None
+    updated_at: datetime | None = None
+
+
+class TaskError(Answer):
+    """Why a task, or one attempt of it, failed. ``traceback`` is shown to admins only."""
+
+    type: str
+    message: str
+    retryable: bool = False
+    traceback: str | None = None
+
+
+class Ended(Answer):
+    """What every view of a task has: its id and where it stands."""
+
+    id: str
+    status: str
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def is_completed(self) -> bool:
+        return self.status == Status.COMPLETED
+
+
+class TaskRef(Ended):
+    """A task of a batch, in the order it was given."""
+
+
+class Task(Ended):
+    """A task. Durations are seconds; ``result`` is set once COMPLETED, ``error`` once an attempt failed."""
+
+    type: str
+    queue: str = ""
+    priority: int = 5
+    input: dict[str, Any] = Field(default_factory=dict)
+    result: Any = None
+    error: TaskError | None = None
+    progress: Progress | None = None
+    attempt: int = 0
+    max_attempts: int = 0
+    generation: int = 1
+    timeout: float | None = None
+    cancel_requested: bool = False
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    run_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    duration: float | None = None
+    worker: str | None = None
+    tags: list[str] = Field(default_factory=list)
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class Attempt(Answer):
+    """One run of a task; ``outcome`` is ``running`` until it ended."""
+
+    attempt: int
+    generation: int = 1
+    worker: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    duration: float | None = None
+    outcome: str
+    error: TaskError | None = None
+
+
+class FileInfo(Answer):
+    """A stored file; its id is what tasks take as ``file_id``."""
+
+    id: str
+    name: str
+    size: int
+    sha256: str
+    media_type: str | None = None
+    created_at: datetime | None = None
+
+
+class TaskType(Answer):
+    """A task type the service accepts, with the JSON Schemas of its input and output."""
+
+    name: str
+    description: str = ""
+    queue: str = ""
+    timeout: float | None = None
+    max_attempts: int | None = None
+    retry: Any = None
+    input_schema: dict[str, Any] = Field(default_factory=dict)
+    output_schema: dict[str, Any] = Field(default_factory=dict)
+
+
+class Worker(Answer):
+    """A worker process. ``missing`` maps a task type it cannot serve to the extra it lacks."""
+
+    id: str
+    state: str
+    hostname: str = ""
+    pid: int | None = None
+    queues: list[str] = Field(default_factory=list)
+    concurrency: int | None = None
+    running: list[str] = Field(default_factory=list)
+    types: list[str] | None = None
+    missing: dict[str, Any] = Field(default_factory=dict)
+    heartbeat_age: float | None = None
+    started_at: datetime | None = None
+    version: str | None = None
+
+
+class Component(Answer):
+    """One thing the service stands on, as ``/health`` sees it."""
+
+    status: str
+    detail: str | None = None
+
+
+class Health(Answer):
+    """The ``/health`` document."""
+
+    status: str
+    version: str | None = None
+    components: dict[str, Component] = Field(default_factory=dict)

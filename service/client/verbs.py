@@ -1,0 +1,255 @@
+"""What the service can be asked, each once. ``Client`` and ``AsyncClient`` only drive these flows."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any, BinaryIO, TypedDict, TypeVar, Unpack
+from urllib.parse import quote
+
+from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, Upload, exchange, new_key
+from service.client.errors import TaskFailed, WaitTimedOut
+from service.client.models import Answer, Attempt, FileInfo, Health, Page, Task, TaskRef, TaskType, Worker
+
+TASKS = "/api/v1/tasks"
+FILES = "/api/v1/files"
+LONGEST_POLL = 60
+"""Seconds the service holds one long poll."""
+PAGE = 200
+"""Rows the service gives at most in one page."""
+SOONEST_LOOK, LATEST_LOOK = 0.2, 1.0
+"""Seconds between two looks of ``watch``: slower while nothing changes."""
+
+A = TypeVar("A", bound=Answer)
+
+
+class TaskOptions(TypedDict, total=False):
+    """What may stand beside a task's type and input. None and absent mean: as the task type says."""
+
+    queue: str | None
+    priority: int | None
+    delay: float | None
+    run_at: datetime | str | None
+    expires_at: datetime | str | None
+    timeout: float | None
+    max_attempts: int | None
+    tags: list[str] | None
+    metadata: dict[str, Any] | None
+
+
+class TaskFilters(TypedDict, total=False):
+    """What a list is narrowed to. Several values of one filter mean: any of them."""
+
+    status: str | Sequence[str] | None
+    type: str | Sequence[str] | None
+    queue: str | Sequence[str] | None
+    tag: str | Sequence[str] | None
+    created_after: datetime | str | None
+    created_before: datetime | str | None
+
+
+def submit(
+    type: str,
+    input: Mapping[str, Any],
+    *,
+    wait: int | None = None,
+    idempotency_key: str | None = None,
+    **options: Unpack[TaskOptions],
+) -> Flow[Task]:
+    """Submit a task. With ``wait`` (seconds, at most 60) the answer is the finished task if it ends in time.
+
+    A key of its own makes the call safe to repeat; give ``idempotency_key`` to make *your* repeat safe, too.
+    """
+    headers = {"Idempotency-Key": idempotency_key or new_key()}
+    if wait is not None:
+        headers["Prefer"] = f"wait={wait}"
+    body = {"type": type, "input": dict(input), **_given(options)}
+    return exchange(Call("POST", TASKS, _as(Task), json=body, headers=headers, patience=wait or 0))
+
+
+def generate(
+    prompt: str,
+    model: str | None = None,
+    *,
+    wait: int | None = None,
+    idempotency_key: str | None = None,
+    **options: Unpack[TaskOptions],
+) -> Flow[Task]:
+    """Submit a ``text_generation`` task."""
+    input = {"prompt": prompt, **({"model": model} if model else {})}
+    return submit("text_generation", input, wait=wait, idempotency_key=idempotency_key, **options)
+
+
+def submit_batch(tasks: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None) -> Flow[list[TaskRef]]:
+    """Submit many tasks, all or none; each is ``{"type", "input", …options}``. Ids come in the order given."""
+    body = {"tasks": [_given(task) for task in tasks]}
+    headers = {"Idempotency-Key": idempotency_key or new_key()}
+    return exchange(Call("POST", f"{TASKS}/batch", _data_of(TaskRef), json=body, headers=headers))
+
+
+def get(task_id: str, *, wait: int | None = None) -> Flow[Task]:
+    """The task as it stands; with ``wait`` (seconds, at most 60) as soon as it is final."""
+    params = {} if wait is None else {"wait": wait}
+    return exchange(Call("GET", _task(task_id), _as(Task), params=params, patience=wait or 0))
+
+
+def wait(task_id: str, timeout: float | None = None, *, check: bool = False) -> Flow[Task]:
+    """Wait, by long polls, until the task is final.
+
+    Raises:
+        WaitTimedOut: it was not, ``timeout`` seconds on. TaskFailed: with ``check``, it did not complete.
+    """
+    ends_at = math.inf if timeout is None else monotonic() + timeout
+    while True:
+        began = monotonic()
+        poll = int(max(0, min(LONGEST_POLL, ends_at - began)))
+        task = yield from get(task_id, wait=poll)
+        if task.is_final:
+            if check and not task.is_completed:
+                raise TaskFailed(task)
+            return task
+        now = monotonic()
+        if timeout is not None and now >= ends_at:
+            raise WaitTimedOut(task, timeout)
+        if now - began < poll / 2 or not poll:
+            # Less than a second is left, or the service would not hold the poll: don't spin.
+            yield Pause(min(SOONEST_LOOK, ends_at - now))
+
+
+def watch(task_id: str, timeout: float | None = None) -> Feed[Task]:
+    """The task now, then each time its status or progress changed; ends with the final one.
+
+    States between two looks are skipped. Raises: WaitTimedOut.
+    """
+    ends_at = math.inf if timeout is None else monotonic() + timeout
+    seen, pause = None, SOONEST_LOOK
+    while True:
+        task = yield from get(task_id)
+        state = (task.status, task.progress, task.attempt, task.cancel_requested)
+        pause = SOONEST_LOOK if state != seen else min(LATEST_LOOK, pause * 1.25)
+        if state != seen:
+            yield Emit(task)
+        if task.is_final:
+            return
+        if timeout is not None and monotonic() >= ends_at:
+            raise WaitTimedOut(task, timeout)
+        seen = state
+        yield Pause(min(pause, max(0.0, ends_at - monotonic())))
+
+
+def list_tasks(*, page_size: int = 50, **filters: Unpack[TaskFilters]) -> Feed[Task]:
+    """Tasks, newest first, page by page for as long as the caller reads on."""
+    params = {**_given(filters), "limit": min(page_size, PAGE)}
+    while True:
+        page = yield from exchange(Call("GET", TASKS, _as(Page[Task]), params=params))
+        for task in page.data:
+            yield Emit(task)
+        if page.next_cursor is None:
+            return
+        params["cursor"] = page.next_cursor
+
+
+def attempts(task_id: str) -> Flow[list[Attempt]]:
+    """Every run of the task, oldest first."""
+    return exchange(Call("GET", _task(task_id, "attempts"), _data_of(Attempt)))
+
+
+def cancel(task_id: str) -> Flow[Task]:
+    """Cancel a waiting task at once; ask a running one to stop (``cancel_requested``). Raises: ConflictError."""
+    return exchange(Call("POST", _task(task_id, "cancel"), _as(Task)))
+
+
+def retry(task_id: str) -> Flow[Task]:
+    """Send a FAILED or CANCELLED task back to PENDING, as a new generation. Raises: ConflictError."""
+    return exchange(Call("POST", _task(task_id, "retry"), _as(Task)))
+
+
+def upload(
+    source: Path | str | bytes, *, name: str | None = None, idempotency_key: str | None = None
+) -> Flow[FileInfo]:
+    """Store a file, streamed from the path ``source``, or the bytes given.
+
+    Raises:
+        OSError: the path cannot be read.
+    """
+    headers = {"Idempotency-Key": idempotency_key or new_key()}
+    own_name, opened = _open(source)
+    with opened as body:
+        part = Upload(name or own_name, body)
+        return (yield from exchange(Call("POST", FILES, _as(FileInfo), upload=part, headers=headers)))
+
+
+def file_info(file_id: str) -> Flow[FileInfo]:
+    """What is known of a stored file."""
+    return exchange(Call("GET", _file(file_id), _as(FileInfo)))
+
+
+def download(file_id: str, to: Path | str) -> Flow[Path]:
+    """Stream a stored file into ``to``, which appears whole or not at all."""
+    target = Path(to)
+    part = target.with_name(f"{target.name}.part")
+    try:
+        yield from exchange(Call("GET", _file(file_id, "content"), _nothing, save_to=part))
+        return part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def delete_file(file_id: str) -> Flow[None]:
+    """Remove a stored file."""
+    return exchange(Call("DELETE", _file(file_id), _nothing))
+
+
+def task_types() -> Flow[list[TaskType]]:
+    """The task types the service accepts."""
+    return exchange(Call("GET", "/api/v1/task-types", _data_of(TaskType)))
+
+
+def workers() -> Flow[list[Worker]]:
+    """The worker processes the service knows."""
+    return exchange(Call("GET", "/api/v1/workers", _data_of(Worker)))
+
+
+def health() -> Flow[Health]:
+    """How the service and what it stands on are."""
+    return exchange(Call("GET", "/health", _as(Health)))
+
+
+def _open(source: Path | str | bytes) -> tuple[str, BinaryIO]:
+    """A name for the file, and its bytes to read."""
+    if isinstance(source, bytes):
+        return "file", io.BytesIO(source)
+    return Path(source).name, Path(source).open("rb")
+
+
+def _as(model: type[A]) -> Callable[[Reply], A]:
+    return lambda reply: model.model_validate_json(reply.body)
+
+
+def _data_of(model: type[A]) -> Callable[[Reply], list[A]]:
+    return lambda reply: Page[model].model_validate_json(reply.body).data  # type: ignore[valid-type]
+
+
+def _nothing(reply: Reply) -> None:
+    """The status says it all."""
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the Nones, and with times as the API writes them."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in fields.items()
+        if value is not None
+    }
+
+
+def _task(task_id: str, *below: str) -> str:
+    return "/".join((TASKS, quote(task_id, safe=""), *below))
+
+
+def _file(file_id: str, *below: str) -> str:
+    return "/".join((FILES, quote(file_id, safe=""), *below))
