@@ -52,22 +52,27 @@ async def authenticate(stores: Stores, token: str) -> Principal | None:
 
 
 async def ensure_bootstrap_key(stores: Stores) -> None:
-    """Make the first admin key from ``TASKRUNNER_BOOTSTRAP_KEY``, if it is set and new.
+    """Store the bootstrap key, if one is set and it is new. Raises as ``bootstrap_key`` does; StoreUnavailable."""
+    key = bootstrap_key(stores.settings)
+    if key is not None:
+        async with stores.db.autocommit() as session:
+            await statements.insert(session, key, name="bootstrap")
 
-    Raises: ConfigurationError where it has not the form of a key.
+
+def bootstrap_key(settings: Settings) -> StoredKey | None:
+    """The first admin key, from ``TASKRUNNER_BOOTSTRAP_KEY``; None where it is not set.
+
+    Raises: ConfigurationError where it has not the form of a key, or TASKRUNNER_SECRET_KEY is missing.
     """
-    bootstrap = stores.settings.bootstrap_key
-    if bootstrap is None:
-        return
-    match = FORM.fullmatch(bootstrap.get_secret_value())
+    if settings.bootstrap_key is None:
+        return None
+    match = FORM.fullmatch(settings.bootstrap_key.get_secret_value())
     if match is None:
         raise ConfigurationError(
             "TASKRUNNER_BOOTSTRAP_KEY: must look like trk_<id>.<secret>: 4-32 letters or digits, a dot, "
             "and at least 16 of A-Z a-z 0-9 _ -"
         )
-    key = StoredKey(match["id"], DEFAULT_TENANT, ALL_SCOPES, keyed_hash(stores.settings, match["secret"]))
-    async with stores.db.autocommit() as session:
-        await statements.insert(session, key, name="bootstrap")
+    return StoredKey(match["id"], DEFAULT_TENANT, ALL_SCOPES, keyed_hash(settings, match["secret"]))
 
 
 def keyed_hash(settings: Settings, secret: str) -> bytes:
