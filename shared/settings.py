@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     outbound_allow: Names = ()
 
     worker_health_port: Port | None = None
+    worker_health_host: str = "127.0.0.1"
     expected_workers: int | None = Field(default=None, ge=0)
     metrics_public: bool = False
     cors_origins: Names = ()

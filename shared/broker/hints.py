@@ -66,7 +66,9 @@ class HintQueue:
     async def take(self, queues: Sequence[str], most: int) -> Taken:
         """Pop up to ``most`` due hints: by queue as given, then priority, then time."""
         sets = [queue_key(queue, priority) for queue in queues for priority in PRIORITIES]
-        ids, next_due = cast("tuple[list[bytes], int]", await self._take(keys=sets, args=[most, JOB_PREFIX]))
+        wakes = [wake_key(queue) for queue in queues]
+        arguments: list[Any] = [most, JOB_PREFIX, len(PRIORITIES), JOB_TTL_EXTRA_MS, *wakes]
+        ids, next_due = cast("tuple[list[bytes], int]", await self._take(keys=sets, args=arguments))
         return Taken([UUID(raw.decode()) for raw in ids], None if next_due < 0 else next_due)
 
 

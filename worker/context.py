@@ -1,0 +1,97 @@
+"""What a handler is given: progress and output on their way out, a cancel on its way in, providers beside."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from shared.broker.progress import write_live
+from shared.domain.errors import describe
+from shared.domain.run import AI, Files, Log, Mail, Stats
+from shared.domain.task import ClaimedTask, Progress
+from shared.logs import get_logger
+from shared.queue.stores import Stores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FLUSH_PAUSE_SECONDS = 0.02
+"""Between two flushes: the first change of a run goes out at once, a storm of them 50 times a second."""
+
+
+class LiveBoard:
+    """Progress and output of all runs of a worker, flushed together: the newest progress wins, output is kept."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._progress: dict[UUID, Progress] = {}
+        self._output: dict[UUID, list[str]] = defaultdict(list)
+        self._changed = asyncio.Event()
+
+    def progress(self, task_id: UUID, progress: Progress) -> None:
+        self._progress[task_id] = progress
+        self._changed.set()
+
+    def output(self, task_id: UUID, delta: str) -> None:
+        self._output[task_id].append(delta)
+        self._changed.set()
+
+    async def flush_for_ever(self) -> None:
+        """Natural batching: each flush carries what gathered during the last one."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self.flush()
+            await asyncio.sleep(FLUSH_PAUSE_SECONDS)
+
+    async def flush(self) -> None:
+        progress, self._progress = self._progress, {}
+        output: dict[UUID, Sequence[str]] = dict(self._output)
+        self._output = defaultdict(list)
+        if progress or output:
+            await write_live(self._stores.broker, progress, output, self._stores.settings.result_ttl)
+
+
+class LiveRun:
+    """One run, as ``shared.domain.run.Run`` says."""
+
+    def __init__(self, task: ClaimedTask, board: LiveBoard, *, ai: AI, files: Files, mail: Mail, stats: Stats) -> None:
+        self._task = task
+        self._board = board
+        self.ai = ai
+        self.files = files
+        self.mail = mail
+        self.stats = stats
+        self.log: Log = get_logger(f"task.{task.type}")
+        self.cancelled = False
+        self.last_progress: Progress | None = None
+
+    @property
+    def task_id(self) -> UUID:
+        return self._task.id
+
+    @property
+    def attempt(self) -> int:
+        return self._task.attempt
+
+    @property
+    def max_attempts(self) -> int:
+        return self._task.max_attempts
+
+    @property
+    def idempotency_key(self) -> str:
+        return f"{self._task.id}-{self._task.generation}"
+
+    def progress(self, percent: float, message: str = "") -> None:
+        # NaN compares with nothing; a handler's arithmetic must not end its run.
+        value = 0.0 if math.isnan(percent) else min(100.0, max(0.0, float(percent)))
+        self.last_progress = Progress(round(value, 2), describe(message, limit=500), datetime.now(UTC))
+        self._board.progress(self._task.id, self.last_progress)
+
+    def emit(self, delta: str) -> None:
+        if delta:
+            self._board.output(self._task.id, delta)

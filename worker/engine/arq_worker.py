@@ -1,0 +1,93 @@
+"""Our ``arq.worker.Worker``: arq's command line, signals and health check around our own pump.
+
+The jobs in Redis are hints; the task's row says whether and by whom it runs. So arq's polling,
+in-progress keys and pickled payloads are not used, and nothing in Redis lives as long as a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from signal import Signals
+from typing import TYPE_CHECKING, Any, cast
+
+import arq.worker
+import uvloop
+from arq.connections import RedisSettings
+
+from shared.broker.keys import TASK_FUNCTION
+from shared.domain.errors import ConfigurationError, StoreUnavailable
+from shared.logs import configure_logs
+from shared.settings import Settings, load_settings
+from worker.runtime import Runtime
+
+if TYPE_CHECKING:
+    from arq.typing import WorkerCoroutine
+
+
+class TaskWorker(arq.worker.Worker):
+    """What ``arq worker.WorkerSettings`` builds and runs. ``burst``: stop when nothing is due."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings | None = None,
+        redis_settings: RedisSettings | None = None,
+        health_check_key: str | None = None,
+        burst: bool = False,
+        handle_signals: bool = True,
+    ) -> None:
+        self._settings = settings or load_settings()
+        configure_logs(self._settings)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            asyncio.set_event_loop(uvloop.new_event_loop())
+        self._runtime: Runtime | None = None
+        super().__init__(
+            [arq.worker.func(cast("WorkerCoroutine", _never_called), name=TASK_FUNCTION)],
+            redis_settings=redis_settings,
+            health_check_key=health_check_key,
+            burst=burst,
+            handle_signals=handle_signals,
+            job_serializer=_refuse,
+            job_deserializer=_refuse,
+        )
+
+    def run(self) -> None:
+        """Run until drained. A setting that turns out wrong, or no database, is one line and status 2 or 1."""
+        try:
+            self.loop.run_until_complete(self.main())
+        except ConfigurationError as error:
+            sys.stderr.write(f"taskrunner worker: {error}\n")
+            raise SystemExit(2) from None
+        except StoreUnavailable as error:
+            sys.stderr.write(f"taskrunner worker: {error} Is DATABASE_URL right, and PostgreSQL up?\n")
+            raise SystemExit(1) from None
+        finally:
+            self.loop.close()
+
+    async def main(self) -> None:
+        # arq's own dictConfig has run since __init__: ours goes last.
+        configure_logs(self._settings)
+        async with Runtime(self._settings, burst=self.burst) as self._runtime:
+            await self._runtime.run()
+
+    def handle_sig(self, signum: Signals) -> None:
+        """The first signal drains within the grace; a second one releases what still runs at once."""
+        logging.getLogger("worker").info("signal_received %s", Signals(signum).name)
+        if self._runtime is None:
+            raise SystemExit(0)
+        self._runtime.drain()
+
+    async def close(self) -> None:
+        """Nothing is left to close: the runtime closed what it opened."""
+
+
+async def _never_called(_ctx: dict[str, Any], task_id: str) -> None:
+    raise AssertionError(f"task {task_id}: hints are taken by the pump, not run as arq jobs")
+
+
+def _refuse(*_: Any) -> Any:
+    raise AssertionError("no arq payload is ever serialised or read here; arq's default would be pickle")

@@ -1,0 +1,113 @@
+"""The pump: while slots are free, claim due tasks by hint, by poll where hints fail, and start them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+
+from shared.broker.hints import Taken
+from shared.broker.wake import Waker
+from shared.domain.errors import StoreUnavailable
+from shared.domain.task import ClaimedTask
+from shared.logs import get_logger
+from shared.queue.claim import Claimant, claim_hinted, claim_next
+from shared.queue.stores import Stores
+from worker.engine.slots import Slots
+
+POLL_SECONDS = 2.0
+POLL_SECONDS_WITHOUT_REDIS = 0.2
+OUTAGE_PAUSE_SECONDS = 0.5
+log = get_logger(__name__)
+
+
+class Pump:
+    """Claims for one worker. ``start`` is called with each claimed task, whose slot is taken already."""
+
+    def __init__(
+        self, stores: Stores, who: Claimant, slots: Slots, waker: Waker, start: Callable[[ClaimedTask], None]
+    ) -> None:
+        self._stores = stores
+        self._who = who
+        self._slots = slots
+        self._waker = waker
+        self._start = start
+        self._stopping = asyncio.Event()
+        self._next_poll = 0.0
+        self._next_due = POLL_SECONDS
+
+    def stop(self) -> None:
+        """Claim nothing more; ``run`` returns."""
+        self._stopping.set()
+        self._slots.stop_waiting()
+
+    async def run(self, *, burst: bool = False) -> None:
+        """Pump until stopped; in burst mode, until nothing is due and nothing runs."""
+        while not self._stopping.is_set():
+            free = await self._slots.wait_free()
+            if self._stopping.is_set():
+                return
+            try:
+                claimed = await self._claim(free)
+            except StoreUnavailable:
+                log.warning("claim_failed", reason="database away")
+                await self._pause(OUTAGE_PAUSE_SECONDS)
+                continue
+            for task in claimed:
+                self._slots.take()
+                self._start(task)
+            if not claimed:
+                if burst and self._slots.all_free:
+                    return
+                await self._idle()
+
+    async def _claim(self, free: int) -> Sequence[ClaimedTask]:
+        taken = await self._take(free)
+        if taken.ids:
+            claimed = await claim_hinted(self._stores, self._who, taken.ids)
+            if claimed:
+                return claimed
+        if time.monotonic() < self._next_poll:
+            return []
+        return await self._poll(free)
+
+    async def _take(self, free: int) -> Taken:
+        broker = self._stores.broker
+        taken = await broker.guarded(self._stores.hints.take(self._who.queues, free))
+        if taken is None:
+            return Taken([], None)
+        self._next_due = POLL_SECONDS if taken.next_due_ms is None else taken.next_due_ms / 1000
+        return taken
+
+    async def _poll(self, free: int) -> Sequence[ClaimedTask]:
+        """Claim what no hint told of. Full hands mean there may be more: then the next poll is at once."""
+        claimed = await claim_next(self._stores, self._who, free)
+        interval = POLL_SECONDS_WITHOUT_REDIS if self._stores.broker.is_away else POLL_SECONDS
+        self._next_poll = time.monotonic() + (0 if len(claimed) == free else interval)
+        return claimed
+
+    async def _idle(self) -> None:
+        """Sleep until a hint, the next deferred one, the next poll, or the stop."""
+        seconds = max(0.0, min(self._next_poll - time.monotonic(), self._next_due))
+        if self._stores.broker.is_away:
+            await self._pause(min(seconds, POLL_SECONDS_WITHOUT_REDIS))
+        elif seconds > 0:
+            await self._first_of(self._waker.sleep(seconds), seconds + 0.5)
+
+    async def _pause(self, seconds: float) -> None:
+        await self._first_of(asyncio.sleep(seconds), seconds + 0.5)
+
+    async def _until_stopped(self) -> None:
+        await self._stopping.wait()
+
+    async def _first_of(self, sleep: Coroutine[None, None, None], most: float) -> None:
+        """Whichever ends first: ``sleep``, the stop, or ``most`` seconds (a Redis that hangs)."""
+        waits = {asyncio.create_task(sleep), asyncio.create_task(self._until_stopped())}
+        try:
+            done, _ = await asyncio.wait(waits, timeout=most, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                self._stores.broker.trip()
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)

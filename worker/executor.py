@@ -1,0 +1,159 @@
+"""One task, from claimed to settled: find, run, decide, settle, tell. Five steps and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from dataclasses import replace
+from uuid import UUID
+
+import structlog
+from pydantic import BaseModel
+
+from shared.domain.errors import Fatal, InputRefused, StoreUnavailable, UnknownTaskType
+from shared.domain.outcomes import CancelHonoured, Failed, Interrupted, Outcome, Succeeded, TimedOut, failure_of
+from shared.domain.retry import DEFAULT_RETRY
+from shared.domain.task import ClaimedTask, Task
+from shared.domain.verdict import Attempted, Verdict, decide
+from shared.logs import get_logger
+from shared.queue.settle import Settlement, settle
+from worker.blocking import HandlerFailed
+from worker.context import LiveRun
+from worker.runs import Handlers
+
+CANCEL_GRACE_SECONDS = 5.0
+"""How long a handler may take to end after it was cancelled, before its run is given up."""
+SETTLE_PAUSE_SECONDS = 0.5
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""A NUL as JSON writes it; an escaped backslash before ``u0000`` is none."""
+log = get_logger(__name__)
+
+
+class Execution:
+    """The run of one claimed task. ``cancel`` and ``interrupt`` may be called at any time."""
+
+    def __init__(self, task: ClaimedTask, handlers: Handlers) -> None:
+        self.task = task
+        self._handlers = handlers
+        self._handler: asyncio.Task[BaseModel] | None = None
+        self._run: LiveRun | None = None
+        self._is_interrupted = False
+
+    @property
+    def key(self) -> tuple[UUID, UUID]:
+        return self.task.id, self.task.lease
+
+    def cancel(self) -> None:
+        """Somebody wants it cancelled: tell the handler, and end its next await."""
+        if self._run is not None:
+            self._run.cancelled = True
+        if self._handler is not None:
+            self._handler.cancel()
+
+    def interrupt(self) -> None:
+        """The worker must stop: end the run; it is given back and costs no attempt."""
+        self._is_interrupted = True
+        if self._handler is not None:
+            self._handler.cancel()
+
+    async def run(self) -> Verdict:
+        """Run the handler and decide. Never raises what the handler raises."""
+        structlog.contextvars.bind_contextvars(
+            task_id=str(self.task.id),
+            attempt=self.task.attempt,
+            generation=self.task.generation,
+            type=self.task.type,
+            queue=self.task.queue,
+            worker=str(self._handlers.worker_id),
+            request_id=self.task.request_id,
+        )
+        log.info("task_started")
+        outcome = await self._outcome()
+        definition = self._handlers.find(self.task.type)
+        return decide(
+            Attempted(self.task.attempt, self.task.max_attempts),
+            outcome,
+            definition.retry if definition else DEFAULT_RETRY,
+            jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
+            scale=self._handlers.backoff_scale,
+        )
+
+    async def _outcome(self) -> Outcome:
+        try:
+            async with self._handlers.prepared(self.task) as (call, self._run):
+                if self._is_interrupted:
+                    return Interrupted()
+                self._handler = asyncio.create_task(call(), name=f"task-{self.task.id}")
+                return await self._watched(self._handler)
+        except (UnknownTaskType, InputRefused) as error:
+            # The row was written by other code than this worker runs; no attempt of ours can mend that.
+            return replace(failure_of(error), is_fatal=True)
+
+    async def _watched(self, handler: asyncio.Task[BaseModel]) -> Outcome:
+        """The handler's outcome, or the time limit's, or that of whoever ended it."""
+        done, _ = await asyncio.wait({handler}, timeout=self.task.timeout)
+        is_late = not done
+        if is_late:
+            handler.cancel()
+            done, _ = await asyncio.wait({handler}, timeout=CANCEL_GRACE_SECONDS)
+            if not done:
+                log.error("handler_ignored_its_cancel", after_seconds=CANCEL_GRACE_SECONDS)
+                return TimedOut(self.task.timeout)
+        return self._read(handler, is_late=is_late)
+
+    def _read(self, handler: asyncio.Task[BaseModel], *, is_late: bool) -> Outcome:
+        if handler.cancelled():
+            return self._why_cancelled(is_late=is_late)
+        error = handler.exception()
+        if isinstance(error, HandlerFailed):
+            return error.facts
+        if error is not None:
+            return failure_of(error)
+        try:
+            return Succeeded(result_json(handler.result()))
+        except ValueError as unfit:
+            return failure_of(Fatal(f"The result is no storable JSON: {unfit}"))
+
+    def _why_cancelled(self, *, is_late: bool) -> Outcome:
+        if is_late:
+            return TimedOut(self.task.timeout)
+        if self._is_interrupted:
+            return Interrupted()
+        if self._run is not None and self._run.cancelled:
+            return CancelHonoured()
+        return Failed("CancelledError", "The handler cancelled itself.")
+
+    async def settle(self, verdict: Verdict) -> Task | None:
+        """Write ``verdict``; while the database is away, again and again. None: the lease was lost."""
+        progress = self._run.last_progress if self._run else None
+        settlement = Settlement(self.task.id, self.task.lease, verdict, progress)
+        while True:
+            try:
+                settled = await settle(self._handlers.stores, settlement)
+            except StoreUnavailable:
+                log.warning("settle_failed", reason="database away")
+                await asyncio.sleep(SETTLE_PAUSE_SECONDS)
+            else:
+                _tell(verdict, settled)
+                return settled
+
+
+def result_json(result: BaseModel) -> str:
+    """``result`` as JSON that PostgreSQL takes. Raises: ValueError for NaN, infinities, NUL, lone surrogates."""
+    encoded = json.dumps(result.model_dump(mode="json"), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    if NUL.search(encoded):
+        raise ValueError("it holds a NUL character")
+    encoded.encode()
+    return encoded
+
+
+def _tell(verdict: Verdict, settled: Task | None) -> None:
+    if settled is None:
+        log.warning("task_lease_lost", outcome=verdict.outcome)
+        return
+    facts: dict[str, object] = {"status": settled.status, "duration": settled.duration}
+    if verdict.error is not None:
+        facts |= {"error": verdict.error.type, "retry_in": verdict.delay.total_seconds() or None}
+    log.info("task_settled", **facts)

@@ -1,0 +1,73 @@
+"""The worker's own health port: /health/live, /health/ready and /health, for orchestrators."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import uvicorn
+
+from shared.queue.health import database_health
+
+if TYPE_CHECKING:
+    from worker.runtime import Runtime
+
+
+async def serve_health(runtime: Runtime) -> None:
+    """Serve TASKRUNNER_WORKER_HEALTH_PORT until cancelled; unset: nothing is served.
+
+    On loopback; a container sets TASKRUNNER_WORKER_HEALTH_HOST where its probes come from outside.
+    """
+    port = runtime.settings.worker_health_port
+    if port is None:
+        return
+    host = runtime.settings.worker_health_host
+    server = _Server(uvicorn.Config(_app(runtime), host=host, port=port, log_config=None, lifespan="off"))
+    await server.serve()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The worker owns its signals."""
+        yield
+
+
+def _app(runtime: Runtime) -> Any:
+    async def app(scope: dict[str, Any], _receive: Any, send: Any) -> None:
+        status, body = await _answer(runtime, scope["path"])
+        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": orjson.dumps(body)})
+
+    return app
+
+
+async def _answer(runtime: Runtime, path: str) -> tuple[int, dict[str, Any]]:
+    match path:
+        case "/health/live":
+            return 200, {"status": "alive"}
+        case "/health/ready" | "/health":
+            body = await _components(runtime)
+            status = 200 if body["postgresql"] == "up" and runtime.state == "running" else 503
+            return status, body
+        case _:
+            return 404, {"status": "not found"}
+
+
+async def _components(runtime: Runtime) -> dict[str, Any]:
+    stores = runtime.stores
+    postgresql = "up" if await database_health(stores) else "down"
+    redis = "up" if await stores.broker.ping() else "down"
+    return {
+        "status": "ready" if postgresql == "up" and redis == "up" else "degraded",
+        "state": runtime.state,
+        "worker": str(runtime.info.id),
+        "postgresql": postgresql,
+        "redis": redis,
+        "running": len(runtime.executions.keys),
+        "concurrency": runtime.info.concurrency,
+        "version": runtime.info.version,
+    }

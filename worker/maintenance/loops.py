@@ -1,0 +1,48 @@
+"""The maintenance loops, all of one form: a name, an interval, a verb."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from shared.domain.errors import StoreUnavailable
+from shared.logs import get_logger
+from shared.queue.idempotency import prune_keys
+from shared.queue.settle import expire
+from shared.queue.stores import Stores
+from shared.queue.workers import prune
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """``work`` every ``seconds``. It must be safe to run on every worker at once."""
+
+    name: str
+    seconds: float
+    work: Callable[[Stores], Awaitable[object]]
+
+
+CHORES = (
+    Chore("expire", 1.0, expire),
+    Chore("prune_workers", 60.0, prune),
+    Chore("prune_idempotency_keys", 600.0, prune_keys),
+)
+
+
+async def maintain(stores: Stores) -> None:
+    """Run every chore until cancelled; an outage of the database only skips a turn."""
+    async with asyncio.TaskGroup() as group:
+        for chore in CHORES:
+            group.create_task(_repeat(chore, stores), name=chore.name)
+
+
+async def _repeat(chore: Chore, stores: Stores) -> None:
+    while True:
+        await asyncio.sleep(chore.seconds)
+        try:
+            await chore.work(stores)
+        except StoreUnavailable:
+            log.warning("chore_skipped", chore=chore.name, reason="database away")

@@ -1,0 +1,99 @@
+"""What it takes to run a task on this worker: its definition, its typed input, its run, and how to call it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from shared.domain.definition import TaskDefinition
+from shared.domain.run import AI, Mail, StatsRow
+from shared.domain.task import ClaimedTask
+from shared.queue import stats
+from shared.queue.files import FileRecords
+from shared.queue.stores import Stores
+from shared.registry import Registry
+from worker.blocking import BlockingRunner
+from worker.context import LiveBoard, LiveRun
+from worker.providers.files import TenantFiles
+
+Prepared = tuple[Callable[[], Coroutine[Any, Any, BaseModel]], LiveRun]
+
+
+class Handlers:
+    """The task types of this worker over its providers."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        registry: Registry,
+        worker_id: UUID,
+        *,
+        ai: AI,
+        mail: Mail,
+        blocking: BlockingRunner,
+        board: LiveBoard,
+    ) -> None:
+        self.stores = stores
+        self.worker_id = worker_id
+        self.backoff_scale = stores.settings.retry_backoff_scale
+        self._registry = registry
+        self._ai = ai
+        self._mail = mail
+        self._blocking = blocking
+        self._board = board
+        self._records = FileRecords(stores)
+
+    def find(self, task_type: str) -> TaskDefinition | None:
+        return self._registry.get(task_type) if task_type in self._registry else None
+
+    @asynccontextmanager
+    async def prepared(self, task: ClaimedTask) -> AsyncIterator[Prepared]:
+        """The call to make and the run it was given; temporary files go when the block ends.
+
+        Raises: UnknownTaskType, InputRefused (the row was written by another version of the code).
+        """
+        definition = self._registry.get(task.type)
+        given = self._registry.validate_input(task.type, task.input)
+        files = TenantFiles(
+            self.stores.storage, self._records, task.tenant_id, outbound_allow=self.stores.settings.outbound_allow
+        )
+        async with files:
+            run = LiveRun(
+                task,
+                self._board,
+                ai=self._ai,
+                files=files,
+                mail=self._mail,
+                stats=TenantStats(self.stores, task.tenant_id),
+            )
+            yield partial(self._call, definition, run, given), run
+
+    async def _call(self, definition: TaskDefinition, run: LiveRun, given: BaseModel) -> BaseModel:
+        if definition.pool is not None:
+            return await self._blocking.run(definition, run, given)
+        output = await definition.handler(run, given)
+        if not isinstance(output, definition.output_model):
+            raise TypeError(f"the handler returned {type(output).__name__}, not {definition.output_model.__name__}")
+        return output
+
+
+class TenantStats:
+    """``run.stats``."""
+
+    def __init__(self, stores: Stores, tenant_id: int) -> None:
+        self._stores = stores
+        self._tenant_id = tenant_id
+
+    async def window(self, since: datetime, until: datetime) -> list[StatsRow]:
+        return await stats.window(self._stores, self._tenant_id, since, until)
+
+
+def lacking_types(registry: Registry, lacks: Mapping[str, str]) -> dict[str, str]:
+    """Types this worker can't serve, and why. ``lacks`` gives the reason by requirement."""
+    return {d.type: lacks[need] for d in registry for need in d.requires if need in lacks}
