@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.support.servers", "tests.support.stores"]
+pytest_plugins = ["tests.support.servers", "tests.support.processes", "tests.support.stores"]

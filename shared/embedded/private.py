@@ -10,6 +10,7 @@ from pathlib import Path
 def keep_secret(path: Path) -> str:
     """The secret in ``path`` (43 URL-safe characters), made on first use. Never half written."""
     if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
         write_private(fresh, secrets.token_urlsafe(32))
         try:

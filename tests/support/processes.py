@@ -27,6 +27,28 @@ ROOT = Path(__file__).parents[2]
 POLL_S = 0.02
 
 
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; a zombie nobody has reaped yet does not."""
+    if sys.platform.startswith("linux"):
+        try:
+            return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+        except FileNotFoundError:
+            return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def eventually_gone(*pids: int, timeout: float = 10.0) -> None:
+    """Return once none of these processes is alive."""
+    deadline = time.monotonic() + timeout
+    while left := [pid for pid in pids if is_alive(pid)]:
+        assert time.monotonic() < deadline, f"still alive after {timeout:g} s: {left}"
+        await asyncio.sleep(POLL_S)
+
+
 class Child:
     """A running command; ``lines`` grows as it writes. It dies with the test run, even by kill -9."""
 

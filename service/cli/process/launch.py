@@ -1,0 +1,90 @@
+"""How the API and a worker are started, and who may listen on more than loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import sys
+from collections.abc import Mapping
+
+from shared.domain.errors import ConfigurationError
+from shared.embedded.ports import require_free
+from shared.settings import Settings, load_settings
+
+DRAIN_SECONDS = 5
+"""How long the API waits for answers under way, streams among them, when it is told to stop."""
+
+
+def api_command(host: str, port: int, workers: int = 1) -> tuple[str, ...]:
+    # The access log would be a line per poll of every client; the service counts requests instead.
+    quiet = ("--no-access-log", "--no-server-header", "--log-level", "warning")
+    where = ("--host", host, "--port", str(port), "--workers", str(workers))
+    return (
+        *(sys.executable, "-m", "uvicorn", "service.app:create_app", "--factory"),
+        *where,
+        *quiet,
+        *("--timeout-graceful-shutdown", str(DRAIN_SECONDS)),
+    )
+
+
+def worker_command() -> tuple[str, ...]:
+    return (sys.executable, "-m", "arq", "worker.WorkerSettings")
+
+
+def become_api(host: str, port: int, workers: int) -> None:
+    """Replace this process by the API's. Raises: ConfigurationError."""
+    settings = load_settings()
+    require_free(port, "the API", host)
+    asyncio.run(refuse_exposure(host, settings))
+    _become(api_command(host, port, workers), {})
+
+
+def become_worker(given: Mapping[str, str]) -> None:
+    """Replace this process by a worker's. Raises: ConfigurationError."""
+    check_worker_settings(given)
+    _become(worker_command(), given)
+
+
+def migrated_revision() -> str:
+    """Raises: ConfigurationError, StoreUnavailable."""
+    from shared.db.migrate import upgrade  # noqa: PLC0415 - the other commands need no migrations
+
+    return asyncio.run(upgrade(load_settings().database_url.get_secret_value()))
+
+
+def check_worker_settings(given: Mapping[str, str]) -> None:
+    """Refuse here, in one line, what every worker would refuse. Raises: ConfigurationError."""
+    load_settings(**{name.removeprefix("TASKRUNNER_").lower(): value for name, value in given.items()})
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def refuse_exposure(host: str, settings: Settings) -> None:
+    """Let nobody but this machine in as long as no API key exists. Raises: ConfigurationError."""
+    if is_loopback(host) or settings.bootstrap_key is not None or await _any_key_exists(settings):
+        return
+    raise ConfigurationError(
+        f"--host {host} would let everybody in, as no API key exists: set TASKRUNNER_BOOTSTRAP_KEY, or use 127.0.0.1"
+    )
+
+
+async def _any_key_exists(settings: Settings) -> bool:
+    from shared.db.migrate import current_revision  # noqa: PLC0415 - only where a wider host is asked for
+    from shared.queue.keys import any_key_exists  # noqa: PLC0415
+    from shared.queue.stores import Stores  # noqa: PLC0415
+
+    async with Stores(settings, pool_size=1, overflow=0, application="taskrunner api") as stores:
+        async with stores.db.engine.connect() as connection:
+            if await current_revision(connection) is None:
+                return False
+        return await any_key_exists(stores)
+
+
+def _become(argv: tuple[str, ...], env: Mapping[str, str]) -> None:
+    os.execve(argv[0], argv, {**os.environ, **env})  # noqa: S606 - no shell: one process, which signals reach directly

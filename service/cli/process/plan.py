@@ -1,0 +1,191 @@
+"""What ``up`` runs: which services, with which settings, in which order. Starts nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from service.cli.process.child import Service
+from service.cli.process.launch import DRAIN_SECONDS, api_command, refuse_exposure, worker_command
+from service.cli.process.supervisor import Action, Step
+from shared.embedded.ports import LOOPBACK, free_port
+from shared.embedded.postgres import Postgres
+from shared.embedded.private import keep_secret
+from shared.embedded.server import Server, until_answered
+from shared.embedded.tether import tethered
+from shared.embedded.valkey import Valkey
+from shared.settings import Settings, load_settings
+
+READY_TIMEOUT_S = 60.0
+SERVER_GRACE_S = 20.0
+EXTRA_GRACE_S = 5.0
+# A PostgreSQL that was killed may hold its shared memory for a moment after.
+SERVER_STARTS = 5
+SPARE_CONNECTIONS = 40
+EXTRA_PER_WORKER = 5  # heartbeat, batch writers: connections beside the pool
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line of ``up``; ``worker_settings`` are environment variables for workers."""
+
+    host: str
+    port: int
+    data_dir: Path
+    workers: int
+    worker_settings: Mapping[str, str]
+
+
+class Plan:
+    """Services for these options. What the settings name already (DATABASE_URL, SMTP_URL …) is used, not started."""
+
+    def __init__(self, options: Options, settings: Settings) -> None:
+        self.options = options
+        self._settings = settings
+        self._servers: dict[str, Server] = {}
+        self._mail_port: int | None = None
+        self._env = {**os.environ, **self._missing_settings()}
+
+    def steps(self, note: Note) -> Iterator[Step]:
+        """Each step is made when the one before is done: a port is looked for just before it is used."""
+        for name, server in self._servers.items():
+            yield Action(lambda server=server: asyncio.to_thread(server.prepare))  # type: ignore[misc]
+            yield [self._embedded(name, server)]
+        yield Action(lambda: self._migrate(note))
+        yield Action(self._refuse_exposure)
+        if self._mail_port is not None:
+            yield [self._mail_sink(self._mail_port)]
+        yield [self._api()]
+        yield [self._worker(number) for number in range(1, self.options.workers + 1)]
+
+    def banner(self, seconds: float) -> str:
+        kept = f"\nmail     {self._mails}, nothing is delivered" if self._mail_port is not None else ""
+        return (
+            f"ready in {seconds:.1f} s: {self._url}\n"
+            f"docs     {self._url}/docs{kept}\n"
+            f"stop     Ctrl-C\n\n"
+            f"Try in another terminal:\n"
+            f"  curl -s {self._url}/api/v1/tasks -H 'Content-Type: application/json' -H 'Prefer: wait=60' \\\n"
+            f"""       -d '{{"prompt": "What is a task queue?"}}'"""
+        )
+
+    @property
+    def _url(self) -> str:
+        host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self.options.host, self.options.host)  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.options.port}"
+
+    @property
+    def _mails(self) -> Path:
+        return self.options.data_dir / "mails"
+
+    def _missing_settings(self) -> dict[str, str]:
+        """Variables for what the environment and ``.env`` leave open."""
+        given, data = self._settings.model_fields_set, self.options.data_dir
+        env = {}
+        if "database_url" not in given:
+            self._servers["postgres"] = postgres = Postgres(data / "postgres", max_connections=self._connections())
+            env["DATABASE_URL"] = postgres.url
+        if "redis_url" not in given:
+            self._servers["valkey"] = valkey = Valkey(data / "valkey")
+            env["REDIS_URL"] = valkey.url
+        if "smtp_url" not in given:
+            self._mail_port = free_port()
+            env["TASKRUNNER_SMTP_URL"] = f"smtp://{LOOPBACK}:{self._mail_port}"
+        if "secret_key" not in given:
+            env["TASKRUNNER_SECRET_KEY"] = keep_secret(data / "secret-key")
+        if "storage_dir" not in given:
+            env["TASKRUNNER_STORAGE_DIR"] = str(data / "files")
+        if "expected_workers" not in given:
+            env["TASKRUNNER_EXPECTED_WORKERS"] = str(self.options.workers)
+        return env
+
+    def _connections(self) -> int:
+        """Enough for every pool at its fullest, and for a person with psql."""
+        settings = self._settings
+        per_worker = settings.worker_pool_size + settings.worker_pool_overflow
+        api = settings.api_pool_size + settings.api_pool_overflow
+        return max(200, api + self.options.workers * (per_worker + EXTRA_PER_WORKER) + SPARE_CONNECTIONS)
+
+    async def _migrate(self, note: Note) -> None:
+        from shared.db.migrate import upgrade  # noqa: PLC0415 - half a second of imports, while the servers start
+
+        note(f"database at revision {await upgrade(self._effective.database_url.get_secret_value())}")
+
+    async def _refuse_exposure(self) -> None:
+        await refuse_exposure(self.options.host, self._effective)
+
+    @property
+    def _effective(self) -> Settings:
+        """The settings as the children will read them."""
+        stores = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
+        return load_settings(
+            **{name: self._env[variable] for name, variable in stores.items() if variable in self._env}
+        )
+
+    def _embedded(self, name: str, server: Server) -> Service:
+        command = server.command()
+        return Service(
+            name=name,
+            argv=command.argv,
+            env=command.env,
+            ready=lambda: server.wait_ready(READY_TIMEOUT_S),
+            stop_signal=command.stop_signal,
+            kill_signal=command.kill_signal,
+            grace=SERVER_GRACE_S,
+            first_starts=SERVER_STARTS,
+        )
+
+    def _mail_sink(self, port: int) -> Service:
+        argv = (sys.executable, "-m", "shared.embedded.mailsink", "--port", str(port), "--dir", str(self._mails))
+        return Service("mail", tethered(argv, signal.SIGTERM), self._env, ready=lambda: _accepts(port))
+
+    def _api(self) -> Service:
+        return Service(
+            name="api",
+            argv=tethered(api_command(self.options.host, self.options.port), signal.SIGKILL),
+            env=self._env,
+            ready=lambda: _answers(f"{self._url}/health/ready"),
+            grace=DRAIN_SECONDS + EXTRA_GRACE_S,
+        )
+
+    def _worker(self, number: int) -> Service:
+        is_only = self.options.workers == 1
+        port = (self._settings.worker_health_port if is_only else None) or free_port()
+        own = {"TASKRUNNER_WORKER_HEALTH_PORT": str(port), **self.options.worker_settings}
+        return Service(
+            name="worker" if is_only else f"worker-{number}",
+            argv=tethered(worker_command(), signal.SIGKILL),
+            env={**self._env, **own},
+            ready=lambda: _answers(f"http://{LOOPBACK}:{port}/health/ready"),
+            grace=self._settings.shutdown_grace + EXTRA_GRACE_S,
+        )
+
+
+async def _answers(url: str) -> None:
+    """Return once ``url`` answers with success. Raises: TimeoutError."""
+
+    async def probe() -> None:
+        (await client.get(url)).raise_for_status()
+
+    # Not through a proxy the environment may name: it is our own child.
+    async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+        await until_answered(probe, (httpx.HTTPError,), READY_TIMEOUT_S)
+
+
+async def _accepts(port: int) -> None:
+    """Return once something listens on ``port``. Raises: TimeoutError."""
+
+    async def probe() -> None:
+        _, writer = await asyncio.open_connection(LOOPBACK, port)
+        writer.close()
+
+    await until_answered(probe, (OSError,), READY_TIMEOUT_S)

@@ -1,0 +1,108 @@
+"""The supervisor of ``taskrunner up``, over small real children."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+import pytest
+
+from service.cli.process.child import restart_delay
+from tests.support.processes import Child, Processes, eventually_gone
+
+
+async def supervise(processes: Processes, *pairs: str) -> Child:
+    child = processes.python("-m", "tests.support.supervised", *pairs)
+    await child.wait_for_line("all ready")
+    return child
+
+
+async def pid_of(child: Child, name: str) -> int:
+    return int((await child.wait_for_line(rf"^{name} .*pid (\d+)"))[1])
+
+
+async def test_a_dead_child_is_started_again(processes: Processes) -> None:
+    child = await supervise(processes, "one=polite")
+    first = await pid_of(child, "one")
+    os.kill(first, signal.SIGKILL)
+    await child.wait_for_line(r"one ended \(signal SIGKILL\), starting it again in 0.5 s")
+
+    async def came_back() -> bool:
+        return len(set(re.findall(r"pid (\d+)", child.output))) == 2
+
+    await child.wait_until(came_back, 10, what="a second pid")
+
+
+async def test_a_child_that_keeps_dying_is_started_ever_more_slowly(processes: Processes) -> None:
+    child = await supervise(processes, "one=mortal")
+    await child.wait_for_line(r"exit code 3\), starting it again in 0.5 s")
+    await child.wait_for_line(r"exit code 3\), starting it again in 1 s")
+    await child.wait_for_line(r"exit code 3\), starting it again in 2 s")
+
+
+@pytest.mark.parametrize(
+    ("previous", "uptime", "code", "expected"),
+    [
+        (0.0, 0.0, 1, 0.5),
+        (0.5, 0.1, 1, 1.0),
+        (16.0, 0.1, -9, 30.0),
+        (30.0, 0.1, 1, 30.0),
+        (30.0, 60.0, 1, 0.5),
+        (8.0, 1.0, 0, 0.5),
+    ],
+)
+def test_the_delay_doubles_to_thirty_seconds_and_falls_back_after_a_steady_minute_or_a_clean_end(
+    previous: float, uptime: float, code: int, expected: float
+) -> None:
+    assert restart_delay(previous, uptime, code) == expected
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_stops_all_in_reverse_order_and_leaves_nothing_behind(
+    processes: Processes, number: signal.Signals
+) -> None:
+    child = await supervise(processes, "one=polite", "two=polite", "three=polite")
+    pids = [await pid_of(child, name) for name in ("one", "two", "three")]
+    child.send(number)
+    assert await child.wait() == 0
+    said_bye = re.findall(r"^(\w+) +\| bye$", child.output, re.MULTILINE)
+    assert said_bye == ["three", "two", "one"]
+    await eventually_gone(*pids)
+
+
+async def test_a_second_ctrl_c_kills_a_child_that_will_not_stop(processes: Processes) -> None:
+    child = await supervise(processes, "one=polite", "two=stubborn")
+    pids = [await pid_of(child, name) for name in ("one", "two")]
+    await child.wait_for_line("deaf")
+    child.send(signal.SIGINT)
+    await child.wait_for_line("Ctrl-C again kills")
+    assert child.returncode is None
+    child.send(signal.SIGINT)
+    assert await child.wait(5) == 0
+    await child.wait_for_line("two is killed")
+    await eventually_gone(*pids)
+
+
+async def test_kill_9_of_the_supervisor_ends_its_children(processes: Processes) -> None:
+    child = await supervise(processes, "one=polite", "two=stubborn")
+    pids = [await pid_of(child, name) for name in ("one", "two")]
+    child.send(signal.SIGKILL)
+    await child.wait()
+    await eventually_gone(*pids)
+
+
+async def test_a_childs_own_children_end_with_it(processes: Processes) -> None:
+    child = await supervise(processes, "one=parent")
+    grandchild = int((await child.wait_for_line(r"grandchild (\d+)"))[1])
+    child.send(signal.SIGINT)
+    assert await child.wait() == 0
+    await eventually_gone(grandchild)
+
+
+async def test_a_service_that_never_gets_ready_stops_those_before_it(processes: Processes) -> None:
+    child = processes.python("-m", "tests.support.supervised", "one=polite", "two=mute", "three=polite")
+    assert await child.wait() == 1
+    assert "failed: two did not become ready: not a word" in child.output
+    assert re.search(r"^one +\| bye$", child.output, re.MULTILINE)
+    assert "three" not in child.output

@@ -1,0 +1,52 @@
+"""A supervisor over small children, run as a real process: ``python -m tests.support.supervised one=polite two=…``.
+
+Children write their pid. They tell ``polite`` (says bye), ``stubborn`` (ignores SIGTERM), ``mortal`` (dies at once),
+``parent`` (leaves a grandchild behind) and ``mute`` (is never ready).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+from service.cli.process.child import Service, StartFailed
+from service.cli.process.console import Console
+from service.cli.process.supervisor import Interrupt, Supervisor
+from shared.embedded.tether import tethered
+
+HEAD = "import os, signal, subprocess, sys, time; name = sys.argv[1]; print('pid', os.getpid(), flush=True); "
+PROGRAMS = {
+    "polite": "signal.signal(signal.SIGTERM, lambda *_: (print('bye', flush=True), sys.exit(0))); time.sleep(60)",
+    "stubborn": "signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)",
+    "mortal": "sys.exit(3)",
+    "parent": "print('grandchild', subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)",
+    "mute": "time.sleep(60)",
+}
+
+
+def service(name: str, kind: str) -> Service:
+    async def ready() -> None:
+        if kind == "mute":
+            await asyncio.sleep(0.2)
+            raise TimeoutError("not a word")
+
+    argv = tethered((sys.executable, "-c", HEAD + PROGRAMS[kind], name), signal.SIGKILL)
+    return Service(name, argv, os.environ, ready, grace=1.0 if kind == "parent" else 20.0)
+
+
+async def main() -> None:
+    console = Console()
+    interrupt = Interrupt(console)
+    interrupt.listen()
+    steps = [[service(*pair.split("="))] for pair in sys.argv[1:]]
+    await Supervisor(console, interrupt).run(steps, lambda: console.note("all ready"))
+    console.note("all stopped")
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except StartFailed as error:
+        sys.exit(f"failed: {error}")
