@@ -1,0 +1,66 @@
+"""The API: ``uvicorn service.app:create_app --factory``."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from service import middleware, openapi, problems
+from service.auth import Authenticator
+from service.lifespan import stand
+from service.routes import docs, files, system, task_lists, tasks
+from shared.domain.errors import ConfigurationError, TaskRunnerError
+from shared.logs import configure_logs
+from shared.queue.keys import bootstrap_key
+from shared.registry import Registry, discover
+from shared.settings import Settings, load_settings
+
+USAGE = 2
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application. Without ``settings``: those of the environment, and a process that ends if they are wrong."""
+    if settings is not None:
+        return build(settings, discover(settings.task_modules))
+    try:
+        settings = load_settings()
+        registry = discover(settings.task_modules)
+        configure_logs(settings)
+        return build(settings, registry)
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(USAGE) from None
+
+
+def build(settings: Settings, registry: Registry) -> FastAPI:
+    """Routes, middleware and error handlers around one ``House``. Raises: ConfigurationError."""
+
+    bootstrap_key(settings)  # a wrong one must stop the process here, not its first request
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with stand(app, settings, registry):
+            yield
+
+    app = FastAPI(
+        title="Async AI Task Runner",
+        version=version(system.DISTRIBUTION),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    # Not include_router: it matches each path twice, and these routers know their full paths. Hot ones first.
+    for part in (tasks, task_lists, files, system, docs):
+        app.router.routes.extend(part.router.routes)
+    for error in (HTTPException, RequestValidationError, TaskRunnerError):
+        app.add_exception_handler(error, problems.handle)
+    middleware.install(app, settings, Authenticator())
+    openapi.install(app)
+    return app

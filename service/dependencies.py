@@ -1,0 +1,70 @@
+"""What a route is given: the caller, once its scope is known to suffice, and what it stands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from service.auth import ADMIN, READ, WRITE, may
+from service.pagination import Cursors
+from service.problems import Problem
+from shared.queue.files import FileRecords
+from shared.queue.keys import Principal
+from shared.queue.stores import Stores
+from shared.queue.workers import Serving
+from shared.registry import Registry
+from shared.settings import Settings
+
+
+class House:
+    """What the process owns for all requests. Stands at ``app.state.house`` from start-up to shutdown."""
+
+    def __init__(self, stores: Stores, registry: Registry, settings: Settings) -> None:
+        self.stores = stores
+        self.registry = registry
+        self.settings = settings
+        self.serving = Serving(stores)
+        self.files = FileRecords(stores)
+
+    @cached_property
+    def task_cursors(self) -> Cursors:
+        return Cursors(self.settings, "tasks")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and in which house."""
+
+    principal: Principal
+    house: House
+    request_id: str
+
+    @property
+    def tenant_id(self) -> int:
+        return self.principal.tenant_id
+
+    @property
+    def stores(self) -> Stores:
+        return self.house.stores
+
+    @property
+    def is_admin(self) -> bool:
+        return may(self.principal, ADMIN)
+
+
+def _needs(scope: str) -> Any:
+    # async, though it awaits nothing: FastAPI sends plain functions to a thread.
+    async def caller(request: Request) -> Caller:
+        state = request.scope["state"]
+        if not may(state["principal"], scope):
+            raise Problem("forbidden", f"This needs a key with the scope {scope!r}.")
+        return Caller(state["principal"], request.app.state.house, state["request_id"])
+
+    return Depends(caller)
+
+
+Reader = Annotated[Caller, _needs(READ)]
+Writer = Annotated[Caller, _needs(WRITE)]

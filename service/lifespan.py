@@ -1,0 +1,50 @@
+"""What lives as long as the API process: its stores, and the bootstrap key."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+
+from service.dependencies import House
+from shared.domain.errors import StoreUnavailable
+from shared.logs import get_logger
+from shared.queue.keys import ensure_bootstrap_key
+from shared.queue.stores import Stores
+from shared.registry import Registry
+from shared.settings import Settings
+
+RETRY_SECONDS = 2.0
+
+log = get_logger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def stand(app: FastAPI, settings: Settings, registry: Registry) -> AsyncIterator[None]:
+    """Open the stores for ``app``. PostgreSQL may be away: requests get 503 until it is back."""
+    stores = Stores(
+        settings, pool_size=settings.api_pool_size, overflow=settings.api_pool_overflow, application="taskrunner-api"
+    )
+    async with stores:
+        app.state.house = House(stores, registry, settings)
+        bootstrap = asyncio.create_task(_bootstrap(stores), name="bootstrap-key")
+        log.info("api_started", task_types=len(registry))
+        try:
+            yield
+        finally:
+            bootstrap.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await bootstrap
+
+
+async def _bootstrap(stores: Stores) -> None:
+    """Make the first key, as soon as the database can be reached."""
+    while True:
+        try:
+            await ensure_bootstrap_key(stores)
+        except StoreUnavailable:
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return

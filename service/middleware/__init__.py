@@ -1,0 +1,46 @@
+"""What every request passes before a route sees it, outermost first. Plain ASGI: no task or queue per request."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from service.auth import Authenticator
+from service.middleware.access import Access
+from service.middleware.context import RequestContext
+from service.middleware.errors import Errors
+from service.middleware.limits import Limits
+from shared.settings import Settings
+
+EXPOSED = [
+    "ETag",
+    "Idempotent-Replayed",
+    "Link",
+    "Location",
+    "Preference-Applied",
+    "Retry-After",
+    "X-Request-ID",
+]
+
+
+def install(app: FastAPI, settings: Settings, authenticator: Authenticator) -> None:
+    """Put the chain around ``app``: context → CORS → errors → limits → access → routes."""
+    # add_middleware puts each one around those before it, so this reads from the inside out.
+    app.add_middleware(
+        Access,
+        authenticator=authenticator,
+        origins=settings.cors_origins,
+        metrics_public=settings.metrics_public,
+    )
+    app.add_middleware(Limits, max_upload_bytes=settings.max_upload_bytes)
+    app.add_middleware(Errors)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED,
+            max_age=3_600,
+        )
+    app.add_middleware(RequestContext)

@@ -1,0 +1,94 @@
+"""Who is calling, and whether anybody but loopback may. Scopes are checked by the routes.
+
+As long as no API key exists, only a request that came over loopback and names a loopback host is
+served. Only the socket is believed: forwarded headers are not read at all.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.auth import METRICS_READER, Authenticator
+from service.problems import Problem
+from shared.queue.keys import LOCAL
+
+ALWAYS_OPEN = frozenset({"/health/live", "/health/ready"})
+METRICS = frozenset({"/health", "/metrics"})
+LOOPBACK_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Access:
+    """Refuses strangers, and leaves ``state["principal"]`` for the routes."""
+
+    def __init__(
+        self, app: ASGIApp, *, authenticator: Authenticator, origins: Iterable[str], metrics_public: bool
+    ) -> None:
+        self.app = app
+        self._authenticator = authenticator
+        self._origins = frozenset(origins)
+        self._open = ALWAYS_OPEN | METRICS if metrics_public else ALWAYS_OPEN
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._admit(scope)
+        await self.app(scope, receive, send)
+
+    async def _admit(self, scope: Scope) -> None:
+        path = scope["path"]
+        if path in self._open:
+            scope["state"]["principal"] = METRICS_READER
+            return
+        needs_key = path.startswith("/api/") or path in METRICS
+        is_local = came_over_loopback(scope)
+        if is_local and not needs_key:
+            return
+        stores = scope["app"].state.house.stores
+        if not await self._authenticator.any_key_exists(stores):
+            if not is_local or not self._trusts_origin(scope):
+                raise Problem(
+                    "anonymous_not_allowed",
+                    "No API key exists yet, so only loopback is served: call from this machine, or create a key.",
+                )
+            scope["state"]["principal"] = LOCAL
+        elif needs_key:
+            scope["state"]["principal"] = await self._authenticator.principal(stores, _header(scope, b"authorization"))
+
+    def _trusts_origin(self, scope: Scope) -> bool:
+        """A page of another site can make a browser on this machine send simple POSTs: refuse those."""
+        origin = _header(scope, b"origin")
+        if origin is None or scope["method"] in SAFE_METHODS or self._origins & {origin, "*"}:
+            return True
+        return LOOPBACK_HOST.fullmatch(urlsplit(origin).netloc) is not None
+
+
+def came_over_loopback(scope: Scope) -> bool:
+    """Whether both ends of the socket, and every Host the request names, are loopback."""
+    client, server = scope.get("client"), scope.get("server")
+    if client is None or server is None or not (_is_loopback(client[0]) and _is_loopback(server[0])):
+        return False
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    return bool(hosts) and all(LOOPBACK_HOST.fullmatch(host.decode("latin-1")) for host in hosts)
+
+
+@lru_cache(maxsize=1_024)
+def _is_loopback(address: str) -> bool:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return (mapped or ip).is_loopback
+
+
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return str(value, "latin-1")
+    return None

@@ -1,0 +1,63 @@
+"""The request id, and the access log: one line a request."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.domain.ids import new_id
+from shared.logs import get_logger
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+SLOW_SECONDS = 1.0
+
+log = get_logger(__name__)
+
+
+class RequestContext:
+    """Takes or makes ``X-Request-ID``, returns it, binds it to the logs, and logs how the request ended."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        header = (b"x-request-id", request_id.encode())
+        started = time.perf_counter()
+        status = 0
+
+        async def with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), header]
+            await send(message)
+
+        tokens = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self.app(scope, receive, with_id)
+        finally:
+            _log_access(scope, status, time.perf_counter() - started)
+            structlog.contextvars.reset_contextvars(**tokens)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            return str(value, "ascii")
+    return str(new_id())
+
+
+def _log_access(scope: Scope, status: int, seconds: float) -> None:
+    """Errors and slow answers at INFO; the rest, a line a request under load, at DEBUG."""
+    waited_on_purpose = b"wait=" in scope["query_string"]
+    is_notable = status >= 500 or status == 0 or (seconds > SLOW_SECONDS and not waited_on_purpose)
+    write = log.info if is_notable else log.debug
+    write("request_ended", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1_000, 1))

@@ -1,0 +1,96 @@
+"""Size and kind of a request, checked before anybody parses it."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.problems import Problem
+
+URL_BYTES = 8_192
+HEADER_BYTES = 16_384
+BODY_BYTES = 1_048_576
+BATCH_BYTES = 32 * 1_048_576
+# Boundaries and part headers around the one file.
+MULTIPART_OVERHEAD = 65_536
+BATCH_PATH = "/api/v1/tasks/batch"
+FILES_PATH = "/api/v1/files"
+JSON_TYPE = re.compile(rb"application/(?:json|[\w.!#$&^+-]+\+json)[ \t]*(?:;.*)?", re.IGNORECASE | re.DOTALL)
+MULTIPART_TYPE = re.compile(rb"multipart/form-data[ \t]*;.*", re.IGNORECASE | re.DOTALL)
+
+
+class Limits:
+    """Refuses by URL, header fields, media type and length; counts a body while it streams in."""
+
+    def __init__(self, app: ASGIApp, *, max_upload_bytes: int) -> None:
+        self.app = app
+        self._upload_bytes = max_upload_bytes + MULTIPART_OVERHEAD
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        _check_url(scope)
+        fields = _check_headers(scope)
+        if not (fields.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in fields):
+            await self.app(scope, receive, send)
+            return
+        path = scope["path"]
+        _check_media_type(fields, MULTIPART_TYPE if path == FILES_PATH else JSON_TYPE)
+        limit = self._limit_of(path)
+        length = fields.get(b"content-length", b"0")
+        # Eighteen digits are enough to be too many, and int() refuses thousands of them.
+        if length.isdigit() and int(length[:18]) > limit:
+            raise _too_large(limit)
+        await self.app(scope, _counted(receive, limit), send)
+
+    def _limit_of(self, path: str) -> int:
+        if path == BATCH_PATH:
+            return BATCH_BYTES
+        return self._upload_bytes if path == FILES_PATH else BODY_BYTES
+
+
+def _check_url(scope: Scope) -> None:
+    path = scope.get("raw_path") or scope["path"].encode()
+    if len(path) + len(scope["query_string"]) + 1 > URL_BYTES:
+        raise Problem("uri_too_long", f"Path and query together may have {URL_BYTES} bytes.")
+
+
+def _check_headers(scope: Scope) -> dict[bytes, bytes]:
+    """The fields by name, once their sum is known to be small enough."""
+    total, fields = 0, {}
+    for name, value in scope["headers"]:
+        total += len(name) + len(value) + 4  # ": " and the line's end
+        fields[name] = value
+    if total > HEADER_BYTES:
+        raise Problem("headers_too_large", f"All header fields together may have {HEADER_BYTES} bytes.")
+    return fields
+
+
+def _check_media_type(fields: dict[bytes, bytes], wanted: re.Pattern[bytes]) -> None:
+    if fields.get(b"content-encoding", b"identity").strip().lower() not in {b"identity", b""}:
+        raise Problem("unsupported_media_type", "Send the body as it is, without Content-Encoding.")
+    if not wanted.fullmatch(fields.get(b"content-type", b"").strip()):
+        kind = "application/json" if wanted is JSON_TYPE else "multipart/form-data"
+        raise Problem("unsupported_media_type", f"Send the body as {kind}, and say so in Content-Type.")
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    """``receive``, ending with a 413 as soon as more than ``limit`` bytes have come."""
+    seen = 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        if message["type"] == "http.request":
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise _too_large(limit)
+        return message
+
+    return counted
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem("payload_too_large", f"The body may have {limit} bytes.")

@@ -1,0 +1,100 @@
+"""From a task request to a planned task: the short form, and where in the body a problem stands."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from service.dependencies import Caller
+from service.problems import Pointed, Problem, invalid
+from service.schemas.tasks import TaskRequest
+from shared.domain.errors import InputRefused, UnknownTaskType
+from shared.domain.task import TEXT_GENERATION, NewTask
+from shared.queue.submit import Request, plan
+
+DEFAULT_PRIORITY = 5
+# W3C trace context: version, trace id, parent id, flags; an all-zero id is invalid.
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Refused(Exception):
+    """A request that cannot be planned: a code of ``problems.KNOWN`` and (pointer, detail) pairs."""
+
+    def __init__(self, code: str, errors: list[Pointed]) -> None:
+        super().__init__(code)
+        self.code = code
+        self.errors = errors
+
+    def problem(self) -> Problem:
+        if self.code == "validation_error":
+            return invalid(self.errors)
+        return Problem(self.code, self.errors[0][1], errors=self.errors)
+
+
+def plan_task(caller: Caller, asked: TaskRequest, traceparent: str | None = None, at: str = "") -> NewTask:
+    """A task ready to store; ``at`` is the pointer to ``asked`` in the body. Raises: Refused."""
+    try:
+        _refuse_what_is_not_built(asked)
+        type_name, given = _resolve(asked)
+        return plan(
+            caller.house.registry,
+            caller.house.settings.queues,
+            Request(
+                type=type_name,
+                input=given,
+                queue=asked.queue,
+                priority=DEFAULT_PRIORITY if asked.priority is None else asked.priority,
+                delay=asked.delay or 0.0,
+                run_at=asked.run_at,
+                expires_at=asked.expires_at,
+                timeout=asked.timeout,
+                max_attempts=asked.max_attempts,
+                tags=asked.tags or [],
+                metadata=asked.metadata or {},
+                request_id=caller.request_id,
+                traceparent=traceparent,
+            ),
+        )
+    except UnknownTaskType as error:
+        raise Refused(error.code, [(f"{at}/type", str(error))]) from None
+    except InputRefused as error:
+        place = _of_short_form if asked.input is None else str
+        raise Refused("validation_error", [(at + place(p), detail) for p, detail in error.problems]) from None
+    except Refused as error:
+        raise Refused(error.code, [(at + p, detail) for p, detail in error.errors]) from None
+
+
+def checked_traceparent(header: str | None) -> str | None:
+    """The header where it is well formed; W3C wants any other ignored."""
+    return header if header and TRACEPARENT.fullmatch(header) else None
+
+
+def _refuse_what_is_not_built(asked: TaskRequest) -> None:
+    for name in ("concurrency_key", "callback_url"):
+        if getattr(asked, name) is not None:
+            raise Refused("not_available", [(f"/{name}", f"{name} is not available yet: leave it out, or null.")])
+    if asked.run_at is not None and asked.delay:
+        raise Refused("validation_error", [("/run_at", "delay and run_at exclude each other.")])
+
+
+def _resolve(asked: TaskRequest) -> tuple[str, dict[str, Any]]:
+    """Type and input of either form."""
+    if asked.prompt is None and asked.model is None:
+        missing = [(f"/{name}", "Field required") for name in ("type", "input") if getattr(asked, name) is None]
+        if asked.type is None or asked.input is None:
+            raise Refused("validation_error", missing)
+        return asked.type, asked.input
+    if asked.input is not None:
+        name = "prompt" if asked.prompt is not None else "model"
+        raise Refused("validation_error", [(f"/{name}", f"With input, {name} belongs into input.")])
+    if asked.type not in {None, TEXT_GENERATION}:
+        raise Refused("validation_error", [("/type", f"The short form is {TEXT_GENERATION}; others take input.")])
+    if asked.prompt is None:
+        raise Refused("validation_error", [("/prompt", "Field required")])
+    given = {"prompt": asked.prompt}
+    return TEXT_GENERATION, given if asked.model is None else {**given, "model": asked.model}
+
+
+def _of_short_form(pointer: str) -> str:
+    """The short form has the input's fields at the top of the body."""
+    return pointer.removeprefix("/input") or "/prompt"

@@ -1,0 +1,105 @@
+"""The system itself: which task types, which workers, in what health."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from service.dependencies import Reader
+from service.health import Readiness, readiness
+from service.schemas.system import HealthView, LiveView, ReadyView, TaskTypeList, WorkerList
+from service.strict_route import StrictRoute
+from service.views import json_answer
+from shared.domain.definition import TaskDefinition
+from shared.domain.errors import StoreUnavailable
+from shared.domain.retry import describe_policy
+from shared.queue.lookup import queue_ages
+from shared.queue.workers import live_workers, running_by_worker
+
+router = APIRouter(tags=["system"], route_class=StrictRoute)
+
+DISTRIBUTION = "async-ai-task-runner"
+NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": ReadyView, "description": "PostgreSQL is not usable."}}
+
+
+@router.get("/api/v1/task-types", summary="List task types", response_model=TaskTypeList)
+async def read_task_types(caller: Reader) -> Response:
+    """What can be submitted, with JSON Schemas of input and result."""
+    return json_answer({"data": [_type_view(definition) for definition in caller.house.registry]})
+
+
+@router.get("/api/v1/workers", summary="List workers", response_model=WorkerList)
+async def read_workers(caller: Reader) -> Response:
+    """The workers whose heartbeat is younger than the lease, and what they run."""
+    workers = await live_workers(caller.stores)
+    running = await running_by_worker(caller.stores)
+    data = [
+        {
+            "id": worker.id,
+            "hostname": worker.hostname,
+            "pid": worker.pid,
+            "state": worker.state,
+            "queues": worker.queues,
+            "concurrency": worker.concurrency,
+            "running": running.get(worker.id, []),
+            "heartbeat_age": round(worker.heartbeat_age, 3),
+            "started_at": worker.started_at,
+            "version": worker.version,
+        }
+        for worker in workers
+    ]
+    return json_answer({"data": data})
+
+
+@router.get("/health/live", summary="Is the process alive", response_model=LiveView)
+async def read_live() -> Response:
+    """Answers without asking anybody else."""
+    return json_answer({"status": "ok"})
+
+
+@router.get("/health/ready", summary="Can it serve", response_model=ReadyView, responses=NOT_READY)
+async def read_ready(request: Request) -> Response:
+    """503 without a migrated PostgreSQL; without Redis it serves, `degraded`."""
+    found = await readiness(request.app.state.house.stores)
+    return json_answer(_ready_view(found), 503 if found.status == "unavailable" else 200)
+
+
+@router.get("/health", summary="Health in detail", response_model=HealthView, responses=NOT_READY)
+async def read_health(caller: Reader) -> Response:
+    """Components, versions, workers seen, and how long the oldest due task of each queue has waited."""
+    stores = caller.stores
+    found = await readiness(stores)
+    if found.status == "unavailable":
+        raise StoreUnavailable
+    seen = len(await live_workers(stores))
+    ages = await queue_ages(stores)
+    return json_answer(
+        {
+            **_ready_view(found),
+            "versions": {"taskrunner": version(DISTRIBUTION), "python": platform.python_version()},
+            "workers": {"seen": seen, "expected": caller.house.settings.expected_workers},
+            "queues": {name: {"waiting": waiting, "oldest_age": age} for name, (waiting, age) in ages.items()},
+        }
+    )
+
+
+def _ready_view(found: Readiness) -> dict[str, Any]:
+    components = {"database": {"status": found.database}, "broker": {"status": found.broker}}
+    return {"status": found.status, "components": components}
+
+
+def _type_view(definition: TaskDefinition) -> dict[str, Any]:
+    return {
+        "name": definition.type,
+        "description": definition.description,
+        "queue": definition.queue,
+        "timeout": definition.timeout,
+        "max_attempts": definition.max_attempts,
+        "retry": describe_policy(definition.retry),
+        "input_schema": definition.input_model.model_json_schema(),
+        "output_schema": definition.output_model.model_json_schema(mode="serialization"),
+    }

@@ -1,0 +1,124 @@
+"""Many tasks: the list, and the batch."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
+
+from service.creation import answered, created
+from service.dependencies import Caller, Reader, Writer
+from service.idempotency import IdempotencyKey, checked_key, digest_of
+from service.pagination import DEFAULT_LIMIT, Cursor, Limit, next_link
+from service.planning import Refused, checked_traceparent, plan_task
+from service.problems import MAX_ERRORS, Pointed, Problem, invalid
+from service.schemas.base import FilterText, Instant
+from service.schemas.responses import problems
+from service.schemas.tasks import BatchRequest, BatchView, TaskPage
+from service.strict_route import StrictRoute
+from service.views import TASKS_PATH, json_answer, task_view
+from shared.domain.states import Status
+from shared.domain.task import NewTask, Task, TaskFilter
+from shared.queue.idempotency import Answer, once
+from shared.queue.lookup import list_tasks
+from shared.queue.submit import hint, store, submit
+
+router = APIRouter(prefix=TASKS_PATH, tags=["tasks"], route_class=StrictRoute)
+
+PLANNED_AT_ONCE = 200
+"""Planning takes some 20 µs a task: others get a turn in between."""
+
+Many = Annotated[list[FilterText] | None, Query(max_length=50, description="Any of these; repeat the parameter.")]
+
+
+@router.get("", summary="List tasks", response_model=TaskPage)
+async def read_tasks(
+    request: Request,
+    caller: Reader,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+    status: Annotated[list[Status] | None, Query(description="Any of these; repeat the parameter.")] = None,
+    type: Many = None,
+    queue: Many = None,
+    tag: Many = None,
+    created_after: Annotated[Instant | None, Query()] = None,
+    created_before: Annotated[Instant | None, Query()] = None,
+) -> Response:
+    """Newest first. Follow `next_cursor`, or the `Link` header, for more."""
+    cursors = caller.house.task_cursors
+    wanted = TaskFilter(
+        statuses=tuple(dict.fromkeys(status or ())),
+        types=tuple(type or ()),
+        queues=tuple(queue or ()),
+        tags=tuple(tag or ()),
+        created_after=created_after,
+        created_before=created_before,
+    )
+    before = cursors.read(cursor)
+    # One more than asked for tells whether there is another page.
+    found = await list_tasks(caller.stores, caller.tenant_id, wanted, limit=limit + 1, before=before)
+    page, rest = found[:limit], found[limit:]
+    next_cursor = cursors.write(page[-1].id) if rest else None
+    headers = next_link(TASKS_PATH, request.query_params.multi_items(), next_cursor) if next_cursor else None
+    data = [task_view(task, with_traceback=caller.is_admin) for task in page]
+    return json_answer({"data": data, "next_cursor": next_cursor}, headers=headers)
+
+
+@router.post("/batch", summary="Submit many tasks", status_code=201, response_model=BatchView, responses=problems(409))
+async def create_batch(
+    request: Request,
+    caller: Writer,
+    body: BatchRequest,
+    idempotency_key: IdempotencyKey = None,
+    traceparent: Annotated[str | None, Header(description="W3C trace context.")] = None,
+) -> Response:
+    """Accepts up to 10,000 tasks, all of them or none; a problem names the index of its task."""
+    key = checked_key(idempotency_key)
+    planned = await _plan_all(caller, body, checked_traceparent(traceparent))
+    if key is None:
+        return answered(_created(await submit(caller.stores, caller.tenant_id, planned)))
+    stored: list[Task] = []
+
+    async def create(session: AsyncSession) -> Answer:
+        stored.extend(await store(session, caller.tenant_id, planned))
+        return _created(stored)
+
+    digest = digest_of("POST", request.url.path, await request.json())
+    answer = await once(caller.stores, caller.tenant_id, key, digest, create)
+    if not answer.is_replay:
+        hint(caller.stores, stored)
+    return answered(answer)
+
+
+async def _plan_all(caller: Caller, body: BatchRequest, traceparent: str | None) -> list[NewTask]:
+    """Every task planned. Raises: Problem, with the first hundred errors."""
+    planned: list[NewTask] = []
+    refusals: list[Refused] = []
+    for index, asked in enumerate(body.tasks):
+        try:
+            planned.append(plan_task(caller, asked, traceparent, at=f"/tasks/{index}"))
+        except Refused as refused:
+            refusals.append(refused)
+            if len(refusals) >= MAX_ERRORS:
+                break
+        if index % PLANNED_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    if refusals:
+        raise _all_of(refusals)
+    return planned
+
+
+def _all_of(refusals: list[Refused]) -> Problem:
+    """One problem; a code of its own only where all agree on it."""
+    if len({refused.code for refused in refusals}) == 1 and refusals[0].code != "validation_error":
+        errors: list[Pointed] = [error for refused in refusals for error in refused.errors]
+        return Problem(refusals[0].code, errors[0][1], errors=errors[:MAX_ERRORS])
+    return invalid([error for refused in refusals for error in refused.errors])
+
+
+def _created(stored: list[Task]) -> Answer:
+    data: list[dict[str, Any]] = [{"id": task.id, "status": task.status} for task in stored]
+    return created({"data": data}, {})

@@ -1,0 +1,150 @@
+"""One task: submit, read, wait, cancel, retry, and its attempts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
+
+from service.connected import while_connected
+from service.creation import answered, created
+from service.dependencies import Caller, Reader, Writer
+from service.idempotency import IdempotencyKey, checked_key, digest_of
+from service.planning import Refused, checked_traceparent, plan_task
+from service.preferences import MAX_WAIT_SECONDS, etag_of, matches, preferred_wait, retry_after
+from service.schemas.responses import problems
+from service.schemas.tasks import AttemptList, TaskRequest, TaskView
+from service.strict_route import StrictRoute
+from service.views import attempt_view, json_answer, task_path, task_view, to_json
+from shared.domain.task import NewTask, Task
+from shared.queue.cancel import cancel
+from shared.queue.idempotency import Answer, once
+from shared.queue.lookup import get_task, list_attempts, wait_final
+from shared.queue.retry import retry
+from shared.queue.submit import hint, store, submit
+
+router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"], route_class=StrictRoute)
+
+Prefer = Annotated[list[str] | None, Header(description="`wait=N`: hold the answer up to N (≤ 60) s for the end.")]
+Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for the task to be final.")]
+
+
+@router.post(
+    "",
+    summary="Submit a task",
+    status_code=201,
+    response_model=TaskView,
+    responses={200: {"model": TaskView, "description": "It ended within `Prefer: wait`."}, **problems(409)},
+)
+async def create_task(
+    request: Request,
+    caller: Writer,
+    body: TaskRequest,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+    traceparent: Annotated[str | None, Header(description="W3C trace context.")] = None,
+) -> Response:
+    """Accepts a task and answers at once; workers run it. With `Prefer: wait=N`, answers with its end if it is near."""
+    key = checked_key(idempotency_key)
+    try:
+        new = plan_task(caller, body, checked_traceparent(traceparent))
+    except Refused as refused:
+        raise refused.problem() from None
+    if key is None:
+        [task] = await submit(caller.stores, caller.tenant_id, [new])
+        answer = _created(task)
+    else:
+        answer = await _submit_once(caller, key, digest_of("POST", request.url.path, await request.json()), new)
+    wait = preferred_wait(prefer or ())
+    if wait is None or answer.is_replay:
+        return answered(answer)
+    return await _finished_or(answer, request, caller, new.id, wait)
+
+
+async def _submit_once(caller: Caller, key: str, digest: bytes, new: NewTask) -> Answer:
+    stored: list[Task] = []
+
+    async def create(session: AsyncSession) -> Answer:
+        stored.extend(await store(session, caller.tenant_id, [new]))
+        return _created(stored[0])
+
+    answer = await once(caller.stores, caller.tenant_id, key, digest, create)
+    if not answer.is_replay:
+        hint(caller.stores, stored)
+    return answer
+
+
+def _created(task: Task) -> Answer:
+    return created(task_view(task), {"Location": task_path(task), "Retry-After": retry_after(task)})
+
+
+async def _finished_or(answer: Answer, request: Request, caller: Caller, task_id: UUID, wait: int) -> Response:
+    """200 with the task if it is final in time, else the 201."""
+    task = await while_connected(request, wait_final(caller.stores, caller.tenant_id, task_id, wait))
+    applied = {"Preference-Applied": f"wait={wait}"}
+    if task.status.is_final:
+        view = task_view(task, with_traceback=caller.is_admin)
+        return json_answer(view, headers={"Location": task_path(task), **applied})
+    response = answered(answer)
+    response.headers.update(applied)
+    return response
+
+
+@router.get(
+    "/{task_id}",
+    summary="Read a task",
+    response_model=TaskView,
+    responses={304: {"description": "Not changed since the ETag in `If-None-Match`."}, **problems(404)},
+)
+async def read_task(
+    request: Request,
+    caller: Reader,
+    task_id: UUID,
+    wait: Wait = 0,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The task as it is now; with `wait`, as soon as it is final, or after so many seconds."""
+    if wait:
+        task = await while_connected(request, wait_final(caller.stores, caller.tenant_id, task_id, wait))
+    else:
+        task = await get_task(caller.stores, caller.tenant_id, task_id)
+    waits_for = await caller.house.serving.why_waiting(task) if task.status.is_waiting else None
+    body = to_json(task_view(task, with_traceback=caller.is_admin, waits_for=waits_for))
+    headers = {"ETag": etag_of(body), "Cache-Control": "no-cache"}
+    if not task.status.is_final:
+        headers["Retry-After"] = retry_after(task)
+    if matches(if_none_match, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
+
+
+@router.get(
+    "/{task_id}/attempts", summary="List a task's attempts", response_model=AttemptList, responses=problems(404)
+)
+async def read_attempts(caller: Reader, task_id: UUID) -> Response:
+    """Every run of the task, oldest first, with how it ended."""
+    attempts = await list_attempts(caller.stores, caller.tenant_id, task_id)
+    return json_answer({"data": [attempt_view(a, with_traceback=caller.is_admin) for a in attempts]})
+
+
+@router.post(
+    "/{task_id}/cancel",
+    summary="Cancel a task",
+    response_model=TaskView,
+    responses={202: {"model": TaskView, "description": "It runs: the request is delivered."}, **problems(404, 409)},
+)
+async def cancel_task(caller: Writer, task_id: UUID) -> Response:
+    """200 and CANCELLED where the task waited; 202 where it runs, and its worker is told; 409 where it is final."""
+    task = await cancel(caller.stores, caller.tenant_id, task_id)
+    view = task_view(task, with_traceback=caller.is_admin)
+    return json_answer(view, 200 if task.status.is_final else 202)
+
+
+@router.post("/{task_id}/retry", summary="Retry a task", response_model=TaskView, responses=problems(404, 409))
+async def retry_task(caller: Writer, task_id: UUID) -> Response:
+    """Sends a FAILED or CANCELLED task back to PENDING: next generation, attempts counted anew."""
+    task = await retry(caller.stores, caller.tenant_id, task_id)
+    return json_answer(task_view(task), headers={"Location": task_path(task), "Retry-After": retry_after(task)})
