@@ -1,0 +1,1 @@
+"""Listing archives without unpacking them. Private to ``process_file_upload``; defines no task type."""

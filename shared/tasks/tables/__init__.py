@@ -1,0 +1,1 @@
+"""Tables with polars. Private to ``data_processing``; defines no task type and imports nothing here."""
