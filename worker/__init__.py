@@ -1,23 +1,18 @@
 """The worker process: ``arq worker.WorkerSettings``.
 
-Importing this package puts our worker in the place of arq's, which arq's command line builds by
-name. ``WorkerSettings`` is made when it is asked for, never at import: arq reads its ``__dict__``.
+Asking for ``WorkerSettings`` puts our worker in the place of arq's, which arq's command line then
+builds by name, and reads the environment. Nothing of that happens at import: the child processes
+of blocking handlers import this package too, and should start fast.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import arq.worker
-
-from worker.engine.arq_worker import TaskWorker
-
-arq.worker.Worker = TaskWorker
-
 
 def __getattr__(name: str) -> Any:
     if name == "WorkerSettings":
-        from worker.settings import worker_settings  # noqa: PLC0415 - reads the environment
+        from worker.settings import worker_settings  # noqa: PLC0415
 
         return worker_settings()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,8 +14,8 @@ from pydantic import BaseModel
 from shared.domain.definition import TaskDefinition
 from shared.domain.run import AI, Mail, StatsRow
 from shared.domain.task import ClaimedTask
-from shared.queue import stats
 from shared.queue.files import FileRecords
+from shared.queue.stats import window
 from shared.queue.stores import Stores
 from shared.registry import Registry
 from worker.blocking import BlockingRunner
@@ -60,24 +60,25 @@ class Handlers:
         """
         definition = self._registry.get(task.type)
         given = self._registry.validate_input(task.type, task.input)
+        settings = self.stores.settings
         files = TenantFiles(
-            self.stores.storage, self._records, task.tenant_id, outbound_allow=self.stores.settings.outbound_allow
+            self.stores.storage,
+            self._records,
+            task.tenant_id,
+            outbound_allow=settings.outbound_allow,
+            scratch=settings.storage_dir / "scratch",
         )
-        async with files:
-            run = LiveRun(
-                task,
-                self._board,
-                ai=self._ai,
-                files=files,
-                mail=self._mail,
-                stats=TenantStats(self.stores, task.tenant_id),
-            )
+        stats = TenantStats(self.stores, task.tenant_id)
+        run = LiveRun(task, self._board, ai=self._ai, files=files, mail=self._mail, stats=stats)
+        try:
             yield partial(self._call, definition, run, given), run
+        finally:
+            await files.close()
 
     async def _call(self, definition: TaskDefinition, run: LiveRun, given: BaseModel) -> BaseModel:
         if definition.pool is not None:
             return await self._blocking.run(definition, run, given)
-        output = await definition.handler(run, given)
+        output: object = await definition.handler(run, given)
         if not isinstance(output, definition.output_model):
             raise TypeError(f"the handler returned {type(output).__name__}, not {definition.output_model.__name__}")
         return output
@@ -91,7 +92,7 @@ class TenantStats:
         self._tenant_id = tenant_id
 
     async def window(self, since: datetime, until: datetime) -> list[StatsRow]:
-        return await stats.window(self._stores, self._tenant_id, since, until)
+        return await window(self._stores, self._tenant_id, since, until)
 
 
 def lacking_types(registry: Registry, lacks: Mapping[str, str]) -> dict[str, str]:

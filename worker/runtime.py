@@ -29,8 +29,8 @@ from worker.engine.slots import Slots
 from worker.executions import Executions
 from worker.health import serve_health
 from worker.maintenance.loops import maintain
-from worker.providers.ai import make_ai
-from worker.providers.mail import SmtpMail
+from worker.providers.ai import make_ai, what_is_lacking
+from worker.providers.mail import make_mail
 from worker.runs import Handlers, lacking_types
 from worker.watches import beat_for_ever, watch_cancels, watch_wear
 
@@ -60,15 +60,14 @@ class Runtime:
         ai = make_ai(settings)
         opened.push_async_callback(ai.close)
         blocking = BlockingRunner(
-            processes=min(os.cpu_count() or 1, settings.concurrency),
+            processes=settings.concurrency,
             task_modules=settings.task_modules,
             threads=settings.concurrency,
         )
         opened.push_async_callback(blocking.close)
         waker = Waker(self.stores.broker, settings.redis_url.get_secret_value(), settings.queues)
         opened.push_async_callback(waker.close)
-        lacks = ai.lacks()
-        self.info = self._describe(lacking_types(self._registry, {"ai": lacks} if lacks else {}))
+        self.info = self._describe(lacking_types(self._registry, what_is_lacking(settings)))
         await workers.register(self.stores, self.info)
         opened.push_async_callback(workers.deregister, self.stores, self.info.id)
 
@@ -78,7 +77,7 @@ class Runtime:
             self._registry,
             self.info.id,
             ai=ai,
-            mail=SmtpMail(settings),
+            mail=make_mail(settings),
             blocking=blocking,
             board=self._board,
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 
+import arq.worker
 from arq.connections import RedisSettings
 
 from shared.broker.keys import HEALTH_KEY
 from shared.domain.errors import ConfigurationError
 from shared.settings import load_settings
+from worker.engine.arq_worker import TaskWorker
 
 
 def worker_settings() -> type:
@@ -19,6 +21,8 @@ def worker_settings() -> type:
     except ConfigurationError as error:
         sys.stderr.write(f"taskrunner worker: {error}\n")
         raise SystemExit(2) from None
+    # arq's command line builds ``arq.worker.Worker``, by that name.
+    arq.worker.Worker = TaskWorker  # type: ignore[assignment,misc]
     return type(
         "WorkerSettings",
         (),

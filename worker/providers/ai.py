@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from shared.domain.errors import MissingExtra
 from shared.domain.run import AI
 from shared.settings import Settings
 from worker.providers import embedded_model
@@ -29,6 +30,7 @@ def make_ai(settings: Settings) -> ClosableAI:
     return OpenAICompatible(provider_client(settings.ai_base_url, key), model=settings.ai_model, secret=key)
 
 
-def missing_extra(settings: Settings) -> str | None:
-    """The extra without which this worker cannot serve AI tasks; None: it can."""
-    return embedded_model.missing_extra() if settings.ai_base_url is None else None
+def what_is_lacking(settings: Settings) -> dict[str, str]:
+    """Why task types that require ``ai`` cannot be served here, by that requirement; empty: they can."""
+    extra = embedded_model.missing_extra() if settings.ai_base_url is None else None
+    return {} if extra is None else {"ai": str(MissingExtra(extra, "the embedded model"))}

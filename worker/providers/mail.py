@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 
 from shared.domain.errors import Fatal, ProviderUnavailable, describe
+from shared.settings import Settings
 
 TIMEOUT = 30.0
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
@@ -39,6 +40,12 @@ def parse_smtp_url(url: str) -> SmtpServer:
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
     )
+
+
+def make_mail(settings: Settings) -> SmtpMail:
+    """The mail of these settings; nothing is connected before its first use."""
+    url = settings.smtp_url
+    return SmtpMail(url.get_secret_value() if url else None, settings.mail_from)
 
 
 class SmtpMail:
