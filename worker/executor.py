@@ -7,6 +7,7 @@ import json
 import random
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
@@ -15,7 +16,8 @@ from pydantic import BaseModel
 from shared.domain.errors import Fatal, InputRefused, StoreUnavailable, UnknownTaskType
 from shared.domain.outcomes import CancelHonoured, Failed, Interrupted, Outcome, Succeeded, TimedOut, failure_of
 from shared.domain.retry import DEFAULT_RETRY
-from shared.domain.task import ClaimedTask, Task
+from shared.domain.states import Status
+from shared.domain.task import ClaimedTask, Progress, Task
 from shared.domain.verdict import Attempted, Verdict, decide
 from shared.logs import get_logger
 from shared.queue.settle import Settlement, settle
@@ -127,8 +129,7 @@ class Execution:
 
     async def settle(self, verdict: Verdict) -> Task | None:
         """Write ``verdict``; while the database is away, again and again. None: the lease was lost."""
-        progress = self._run.last_progress if self._run else None
-        settlement = Settlement(self.task.id, self.task.lease, verdict, progress)
+        settlement = Settlement(self.task.id, self.task.lease, verdict, self._final_progress(verdict))
         while True:
             try:
                 settled = await settle(self._handlers.stores, settlement)
@@ -138,6 +139,13 @@ class Execution:
             else:
                 _tell(verdict, settled)
                 return settled
+
+    def _final_progress(self, verdict: Verdict) -> Progress | None:
+        """What is saved with the row: the last word of the run, and 100 % where it completed."""
+        last = self._run.last_progress if self._run else None
+        if verdict.status is Status.COMPLETED:
+            return Progress(100.0, last.message if last else "", datetime.now(UTC))
+        return last
 
 
 def result_json(result: BaseModel) -> str:
