@@ -1,7 +1,7 @@
 """The account servers run under: ours, or ``nobody`` when we are root (PostgreSQL refuses uid 0).
 
-The switch is made by util-linux's ``setpriv``. The server keeps the two capabilities that let it walk through private
-parent folders, so nobody's permissions are changed but those of the server's own data directory.
+The switch is made by util-linux's ``setpriv``. The server keeps the one capability that lets it walk through private
+parent folders (root has it in every container), so only its own data directory changes hands.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from shared.domain.errors import ConfigurationError
 
 ACCOUNT = "nobody"
-CAPABILITIES = "+dac_override,+dac_read_search"
+CAPABILITY = "+dac_override"
 
 
 def unprivileged(argv: Sequence[str]) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def unprivileged(argv: Sequence[str]) -> tuple[str, ...]:
             " install it, run as another user, or set DATABASE_URL and REDIS_URL"
         )
     switch = ("--reuid", ACCOUNT, "--regid", str(pwd.getpwnam(ACCOUNT).pw_gid), "--clear-groups")
-    keep = ("--inh-caps", CAPABILITIES, "--ambient-caps", CAPABILITIES, "--bounding-set", f"-all,{CAPABILITIES}")
+    keep = ("--inh-caps", CAPABILITY, "--ambient-caps", CAPABILITY, "--bounding-set", f"-all,{CAPABILITY}")
     return (setpriv, *switch, *keep, "--no-new-privs", "--", *argv)
 
 

@@ -114,7 +114,7 @@ class Postgres:
 
 
 def _program(name: str) -> str:
-    path = package_folder(WHEEL) / "pginstall" / "bin" / name
+    path = package_folder(WHEEL, instead="DATABASE_URL") / "pginstall" / "bin" / name
     if not path.is_file():
         raise ConfigurationError(
             f"the package {WHEEL} has no {name} for this platform ({sys.platform}): set DATABASE_URL"

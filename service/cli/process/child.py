@@ -121,6 +121,8 @@ class Child:
             raise
         finally:
             os.close(write_end)
+        if self._stopping.is_set():  # stop() came while there was no process to tell
+            self._signal(self.service.kill_signal)
         relay = asyncio.create_task(self._relay(read_end))
         code = await self._process.wait()
         _sweep(self._process.pid)

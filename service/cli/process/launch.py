@@ -36,7 +36,8 @@ def become_api(host: str, port: int, workers: int) -> None:
     """Replace this process by the API's. Raises: ConfigurationError."""
     settings = load_settings()
     require_free(port, "the API", host)
-    asyncio.run(refuse_exposure(host, settings))
+    if not is_loopback(host):
+        refuse_exposure(host, has_key=asyncio.run(has_key(settings)))
     _become(api_command(host, port, workers), {})
 
 
@@ -65,21 +66,24 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def refuse_exposure(host: str, settings: Settings) -> None:
+def refuse_exposure(host: str, *, has_key: bool) -> None:
     """Let nobody but this machine in as long as no API key exists. Raises: ConfigurationError."""
-    if is_loopback(host) or settings.bootstrap_key is not None or await _any_key_exists(settings):
-        return
-    raise ConfigurationError(
-        f"--host {host} would let everybody in, as no API key exists: set TASKRUNNER_BOOTSTRAP_KEY, or use 127.0.0.1"
-    )
+    if not is_loopback(host) and not has_key:
+        raise ConfigurationError(
+            f"--host {host} would let everybody in, as no API key exists:"
+            " set TASKRUNNER_BOOTSTRAP_KEY, or use --host 127.0.0.1"
+        )
 
 
-async def _any_key_exists(settings: Settings) -> bool:
-    from shared.db.migrate import current_revision  # noqa: PLC0415 - only where a wider host is asked for
+async def has_key(settings: Settings) -> bool:
+    """Whether the API knows a key, or will as soon as it starts. Raises: StoreUnavailable."""
+    from shared.db.migrate import current_revision  # noqa: PLC0415 - the other commands need no database
     from shared.queue.keys import any_key_exists  # noqa: PLC0415
     from shared.queue.stores import Stores  # noqa: PLC0415
 
-    async with Stores(settings, pool_size=1, overflow=0, application="taskrunner api") as stores:
+    if settings.bootstrap_key is not None:
+        return True
+    async with Stores(settings, pool_size=1, overflow=0, application="taskrunner") as stores:
         async with stores.db.engine.connect() as connection:
             if await current_revision(connection) is None:
                 return False

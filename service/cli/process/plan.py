@@ -13,12 +13,12 @@ from pathlib import Path
 import httpx
 
 from service.cli.process.child import Service
-from service.cli.process.launch import DRAIN_SECONDS, api_command, refuse_exposure, worker_command
+from service.cli.process.launch import DRAIN_SECONDS, api_command, has_key, refuse_exposure, worker_command
 from service.cli.process.supervisor import Action, Step
 from shared.embedded.ports import LOOPBACK, free_port
 from shared.embedded.postgres import Postgres
 from shared.embedded.private import keep_secret
-from shared.embedded.server import Server, until_answered
+from shared.embedded.server import Server, package_folder, until_answered
 from shared.embedded.tether import tethered
 from shared.embedded.valkey import Valkey
 from shared.settings import Settings, load_settings
@@ -53,6 +53,7 @@ class Plan:
         self._settings = settings
         self._servers: dict[str, Server] = {}
         self._mail_port: int | None = None
+        self._has_key = False
         self._env = {**os.environ, **self._missing_settings()}
 
     def steps(self, note: Note) -> Iterator[Step]:
@@ -61,7 +62,7 @@ class Plan:
             yield Action(lambda server=server: asyncio.to_thread(server.prepare))  # type: ignore[misc]
             yield [self._embedded(name, server)]
         yield Action(lambda: self._migrate(note))
-        yield Action(self._refuse_exposure)
+        yield Action(self._look_for_keys)
         if self._mail_port is not None:
             yield [self._mail_sink(self._mail_port)]
         yield [self._api()]
@@ -69,13 +70,14 @@ class Plan:
 
     def banner(self, seconds: float) -> str:
         kept = f"\nmail     {self._mails}, nothing is delivered" if self._mail_port is not None else ""
+        key = '-H "Authorization: Bearer $TASKRUNNER_API_KEY" ' if self._has_key else ""
         return (
             f"ready in {seconds:.1f} s: {self._url}\n"
             f"docs     {self._url}/docs{kept}\n"
             f"stop     Ctrl-C\n\n"
             f"Try in another terminal:\n"
             f"  curl -s {self._url}/api/v1/tasks -H 'Content-Type: application/json' -H 'Prefer: wait=60' \\\n"
-            f"""       -d '{{"prompt": "What is a task queue?"}}'"""
+            f"""       {key}-d '{{"prompt": "What is a task queue?"}}'"""
         )
 
     @property
@@ -98,6 +100,7 @@ class Plan:
             self._servers["valkey"] = valkey = Valkey(data / "valkey")
             env["REDIS_URL"] = valkey.url
         if "smtp_url" not in given:
+            package_folder("aiosmtpd", instead="TASKRUNNER_SMTP_URL")
             self._mail_port = free_port()
             env["TASKRUNNER_SMTP_URL"] = f"smtp://{LOOPBACK}:{self._mail_port}"
         if "secret_key" not in given:
@@ -120,8 +123,9 @@ class Plan:
 
         note(f"database at revision {await upgrade(self._effective.database_url.get_secret_value())}")
 
-    async def _refuse_exposure(self) -> None:
-        await refuse_exposure(self.options.host, self._effective)
+    async def _look_for_keys(self) -> None:
+        self._has_key = await has_key(self._effective)
+        refuse_exposure(self.options.host, has_key=self._has_key)
 
     @property
     def _effective(self) -> Settings:

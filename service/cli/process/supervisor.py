@@ -80,7 +80,8 @@ class Supervisor:
             self._started.append(children)
             for child in children:
                 keepers.create_task(child.keep(), name=child.service.name)
-            await asyncio.gather(*(child.until_ready() for child in children))
+            for child in children:
+                await child.until_ready()
 
     async def _finished_first(self, start: Coroutine[Any, Any, None]) -> bool:
         """Whether ``start`` came to its end before an interrupt, which cancels it."""
