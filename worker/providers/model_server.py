@@ -22,8 +22,6 @@ def main() -> NoReturn:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
-    # Heartbeats and the event loop go before tokens.
-    os.nice(5)
     try:
         server = _serve(json.loads(sys.stdin.readline()))
     except Exception as error:  # noqa: BLE001 - llama.cpp may raise anything, and the parent must hear of it
@@ -47,6 +45,7 @@ def _serve(given: dict[str, Any]) -> Any:
     # llama.cpp divides the context between its slots.
     params.n_ctx = given["context"] * given["slots"]
     params.cpuparams.n_threads = given["threads"]
+    params.cpuparams_batch.n_threads = given["threads"]
     # By default up to 8 GiB of earlier prompts are kept.
     params.cache_ram_mib = 0
     params.verbosity = -1

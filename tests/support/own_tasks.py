@@ -1,0 +1,86 @@
+"""A user's own task module, outside ``shared/tasks``: what TASKRUNNER_TASK_MODULES may name."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+
+from shared.tasks import BlockingRun, Fatal, Retry, Run, TaskModel, task
+
+
+class Nothing(TaskModel):
+    pass
+
+
+class Text(TaskModel):
+    text: str
+
+
+class Number(TaskModel):
+    value: float
+
+
+@task(type="shout", queue="demo_tasks", timeout=10)
+async def shout(run: Run, given: Text) -> Text:
+    """Say it in capitals."""
+    return Text(text=given.text.upper())
+
+
+@task(type="sleep", queue="demo_tasks", timeout=60)
+async def sleep(run: Run, given: Number) -> Number:
+    """Wait, with progress; a cancel ends it at the next await."""
+    started = time.monotonic()
+    while (done := time.monotonic() - started) < given.value:
+        run.progress(100 * done / given.value, "sleeping")
+        await asyncio.sleep(0.02)
+    return given
+
+
+@task(type="blocking_sleep", queue="demo_tasks", timeout=60)
+def blocking_sleep(run: BlockingRun, given: Number) -> Number:
+    """The same, in a child process and in one C call: only its end ends it."""
+    run.progress(1, "blocked")
+    time.sleep(given.value)
+    return given
+
+
+@task(type="retry_once", queue="demo_tasks")
+async def retry_once(run: Run, given: Nothing) -> Number:
+    """Ask for a retry by name on the first attempt."""
+    if run.attempt == 1:
+        raise Retry("once more", delay=timedelta(milliseconds=50))
+    return Number(value=run.attempt)
+
+
+@task(type="fatal", queue="demo_tasks")
+async def fatal(run: Run, given: Nothing) -> Nothing:
+    """Fail for good."""
+    raise Fatal("never again")
+
+
+@task(type="not_a_number", queue="demo_tasks")
+async def not_a_number(run: Run, given: Nothing) -> Number:
+    """Return what JSON cannot say."""
+    return Number(value=float("nan"))
+
+
+@task(type="nul", queue="demo_tasks")
+async def nul(run: Run, given: Nothing) -> Text:
+    """Return what PostgreSQL cannot store."""
+    return Text(text="a\x00b")
+
+
+@task(type="too_large", queue="demo_tasks")
+async def too_large(run: Run, given: Nothing) -> Text:
+    """Return more than a row should hold."""
+    return Text(text="x" * 1_100_000)
+
+
+@task(type="streaming", queue="demo_tasks")
+async def streaming(run: Run, given: Nothing) -> Nothing:
+    """Emit output in pieces."""
+    for piece in ("one ", "two ", "three"):
+        run.emit(piece)
+        await asyncio.sleep(0.05)
+    return given
