@@ -202,6 +202,9 @@ def die(run: BlockingRun, given: Text) -> Text:
             if os.fork() == 0:
                 time.sleep(60)
             os._exit(9)
+        case "garbage":
+            os.write(int(sys.argv[1]), b"\xff" * 8)
+            time.sleep(60)
         case signal_number:
             os.kill(os.getpid(), int(signal_number))
             time.sleep(60)

@@ -42,3 +42,6 @@ class RunEnded(BaseException):
     Like ``asyncio.CancelledError`` no ``Exception``, so that a handler's own ``except Exception``
     in a loop cannot keep an abandoned thread busy for ever.
     """
+
+    def __init__(self) -> None:
+        super().__init__("This run was given up or has ended: nothing can be said or asked through it any more.")

@@ -27,7 +27,10 @@ def _checked(definition: TaskDefinition, output: Any) -> BaseModel:
 
 
 def dump(model: BaseModel) -> bytes:
-    """``model`` as JSON that ``load`` takes: by field name, computed fields left out."""
+    """``model`` as JSON that ``load`` takes: by field name, computed fields left out.
+
+    A ``SecretStr`` crosses masked, an excluded field not at all: neither belongs in a stored input.
+    """
     return model.model_dump_json(round_trip=True, by_alias=False).encode()
 
 

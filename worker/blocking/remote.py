@@ -30,6 +30,7 @@ START_LIMIT_S = 60.0  # a user's modules may import a lot; 0.3 s with ours
 ANSWER_LIMIT_S = 10.0
 TERM_GRACE_S = 0.2
 KILL_LIMIT_S = 5.0
+EXIT_LIMIT_S = 1.0  # between the end of the pipe and that of the process
 CANCEL_LOOK_S = 0.1
 BUFFER_BYTES = 1_048_576
 STDERR = 2
@@ -102,8 +103,7 @@ class Child:
                 await self.end()
                 return facts
             case _:
-                await self.end()
-                raise ChildDied(f"The process that ran the handler {self._last_words()}.")
+                raise ChildDied(f"The process that ran the handler {await self._last_words()}.")
 
     @property
     def is_alive(self) -> bool:
@@ -111,11 +111,10 @@ class Child:
 
     async def end(self) -> None:
         """End the process and all it started, within moments. Idempotent."""
-        self._signal(signal.SIGTERM)
-        ended, _ = await asyncio.wait({self._gone}, timeout=TERM_GRACE_S)
-        if not ended:
-            self._signal(signal.SIGKILL)
-            await asyncio.wait({self._gone}, timeout=KILL_LIMIT_S)
+        for number, limit_s in ((signal.SIGTERM, TERM_GRACE_S), (signal.SIGKILL, KILL_LIMIT_S)):
+            if self.is_alive:
+                self._signal(number)
+                await asyncio.wait({self._gone}, timeout=limit_s)
         self._writer.transport.abort()
 
     async def _prepare(self, task_modules: Sequence[str], memory_mb: int | None) -> None:
@@ -131,8 +130,7 @@ class Child:
             case ["unfit", str() as reason]:
                 raise ChildNotReady(f"A process for handlers cannot serve: {reason}")
             case _:
-                await self.end()
-                raise ChildNotReady(f"A process for handlers {self._last_words()} before it was ready.")
+                raise ChildNotReady(f"A process for handlers {await self._last_words()} before it was ready.")
 
     async def _listen(self, run: Run, group: asyncio.TaskGroup, helpers: set[asyncio.Task[None]]) -> list[Any] | None:
         """Take messages until the last one; None at the end of the pipe."""
@@ -193,10 +191,14 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
-    def _last_words(self) -> str:
+    async def _last_words(self) -> str:
+        """End the process, and say how it ended if it did so by itself."""
+        await asyncio.wait({self._gone}, timeout=EXIT_LIMIT_S)
+        died = not self.is_alive
+        await self.end()
         code = self._process.returncode
-        if code is None:
-            return "stopped talking and could not be ended"
+        if not died or code is None:
+            return "broke its pipe to the worker"
         if code >= 0:
             return f"exited with code {code}"
         name = signal.Signals(-code).name

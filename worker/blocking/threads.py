@@ -82,7 +82,13 @@ class ThreadPool:
                 return  # the loop is closed: the worker has ended, and nobody asks any more
 
         context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(work,), name=f"handler-{definition.type}", daemon=True).start()
+        thread = threading.Thread(target=context.run, args=(work,), name=f"handler-{definition.type}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no thread left
+            self._links.discard(link)
+            self._slots.release()
+            raise
         return done
 
 

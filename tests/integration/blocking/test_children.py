@@ -124,7 +124,7 @@ async def test_an_own_error_keeps_its_lineage_and_traceback(runner: BlockingRunn
     facts = await failure(runner, tasks.raise_it, live, "own")
     assert facts.lineage[:2] == ("tests.support.blocking_tasks.OwnError", "builtins.ValueError")
     assert facts.traceback is not None
-    assert "raise ERRORS[given.text]()" in facts.traceback
+    assert "raise error" in facts.traceback
 
 
 @pytest.mark.parametrize(

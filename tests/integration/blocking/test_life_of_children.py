@@ -137,6 +137,7 @@ async def test_a_run_cancelled_while_its_child_starts_leaves_nothing(make_runner
         ("segfault", "SIGSEGV"),
         ("9", r"SIGKILL \(out of memory, perhaps\)"),
         ("orphan", "exited with code 9"),
+        ("garbage", "broke its pipe"),
     ],
 )
 async def test_a_child_that_dies_says_how_and_is_replaced(

@@ -115,6 +115,19 @@ async def test_a_thread_that_never_returns_cannot_keep_the_worker_from_ending(
     await running
 
 
+async def test_a_thread_that_cannot_start_gives_its_place_back(
+    pool: BlockingRunner, live: LiveRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            await pool.run(tasks.thread_talk, live, Text())
+    assert await asyncio.wait_for(pool.run(tasks.thread_talk, live, Text()), 5) == Text()
+
+
 @pytest.mark.parametrize(("processes", "threads"), [(0, 1), (1, 0)])
 def test_a_pool_without_places_is_refused(processes: int, threads: int) -> None:
     with pytest.raises(ValueError, match="must be ≥ 1"):
