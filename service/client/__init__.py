@@ -4,8 +4,8 @@
         task = runner.submit("simple_calculation", {"a": 1, "b": 2, "operation": "add"})
         print(runner.wait(task.id, check=True).result)
 
-Needs httpx and pydantic, and nothing of the server. The two clients load on first use, so naming an
-error or a model does not load httpx.
+Needs httpx and pydantic, and nothing of the server. What stands on them loads on first use, so a program
+that only names the errors starts without either.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from service.client.errors import (
     ValidationFailed,
     WaitTimedOut,
 )
-from service.client.models import Attempt, FileInfo, Health, Progress, Task, TaskError, TaskRef, TaskType, Worker
 
 if TYPE_CHECKING:
     from service.client.awaited import AsyncClient
     from service.client.blocking import Client
+    from service.client.models import Attempt, FileInfo, Health, Progress, Task, TaskError, TaskRef, TaskType, Worker
 
 __all__ = [
     "AsyncClient",
@@ -63,7 +63,12 @@ __all__ = [
     "Worker",
 ]
 
-_LAZY = {"Client": "service.client.blocking", "AsyncClient": "service.client.awaited"}
+_MODELS = ("Attempt", "FileInfo", "Health", "Progress", "Task", "TaskError", "TaskRef", "TaskType", "Worker")
+_LAZY = {
+    "Client": "service.client.blocking",
+    "AsyncClient": "service.client.awaited",
+    **dict.fromkeys(_MODELS, "service.client.models"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -58,6 +58,7 @@ class AsyncClient:
     delete_file = answer(verbs.delete_file)
     task_types = answer(verbs.task_types)
     workers = answer(verbs.workers)
+    ready = answer(verbs.ready)
     health = answer(verbs.health)
 
     def __init__(self, url: str | None = None, api_key: str | None = None, *, timeout: float = 10.0) -> None:

@@ -44,17 +44,14 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes
 
-    @property
-    def is_success(self) -> bool:
-        return 200 <= self.status < 300
-
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T_co]):
     """One request, and how to read its answer.
 
-    ``patience`` is seconds the service may take on purpose (a long poll), on top of the client's
-    time-out. ``save_to`` streams the body of a good answer into that file.
+    ``answers_by`` holds the statuses that are answers, not refusals. ``patience`` is seconds the
+    service may take on purpose (a long poll), on top of the client's time-out. ``save_to`` streams the
+    body of a good answer into that file.
     """
 
     method: str
@@ -64,6 +61,7 @@ class Call(Generic[T_co]):
     json: Any = None
     upload: Upload | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    answers_by: frozenset[int] = frozenset(range(200, 300))
     patience: float = 0.0
     save_to: Path | None = None
 
@@ -105,7 +103,7 @@ def exchange(call: Call[T]) -> Flow[T]:
             if pause is None:
                 raise
         else:
-            if reply.is_success:
+            if reply.status in call.answers_by:
                 return _read(call, reply)
             problem = problem_of(reply)
             pause = pause_after_problem(problem, retry, jitter=_jitter())

@@ -21,9 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from service.client.models import Task
+if TYPE_CHECKING:
+    from service.client.models import Task
+
+NOTHING_LISTENS = "nothing listens there"
+"""The reason of ``Unreachable`` where no process has the port."""
 
 
 class ClientError(Exception):
@@ -39,6 +43,7 @@ class Unreachable(ClientError):
     def __init__(self, url: str, reason: str, *, may_have_arrived: bool) -> None:
         super().__init__(f"cannot reach {url}: {reason}")
         self.url = url
+        self.reason = reason
         self.may_have_arrived = may_have_arrived
 
 

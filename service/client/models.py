@@ -151,15 +151,30 @@ class Worker(Answer):
 
 
 class Component(Answer):
-    """One thing the service stands on, as ``/health`` sees it."""
+    """One thing the service stands on: ``ok``, ``down``, ``not_migrated``."""
 
     status: str
-    detail: str | None = None
+
+
+class WorkersSeen(Answer):
+    """How many workers live; ``expected`` is None where the operator named no number."""
+
+    seen: int = 0
+    expected: int | None = None
+
+
+class QueueAge(Answer):
+    """What is due and waits in a queue; ``oldest_age`` is seconds."""
+
+    waiting: int = 0
+    oldest_age: float = 0.0
 
 
 class Health(Answer):
-    """The ``/health`` document."""
+    """``/health``; ``/health/ready`` fills only the first two fields."""
 
     status: str
-    version: str | None = None
     components: dict[str, Component] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+    workers: WorkersSeen = WorkersSeen()
+    queues: dict[str, QueueAge] = Field(default_factory=dict)

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from service.client.calls import Call, Reply
-from service.client.errors import ClientError, Unreachable
+from service.client.errors import NOTHING_LISTENS, ClientError, Unreachable
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 CONNECT_TIMEOUT = 5.0
@@ -87,7 +87,7 @@ def _reason(error: httpx.TransportError) -> str:
         case httpx.ConnectError():
             # Blocking sockets say the first, event loops the second, of the same thing.
             is_refused = any(words in str(error) for words in ("refused", "All connection attempts failed"))
-            return "nothing listens there" if is_refused else str(error) or "no connection"
+            return NOTHING_LISTENS if is_refused else str(error) or "no connection"
         case _:
             return str(error) or "the connection broke"
 

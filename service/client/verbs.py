@@ -214,8 +214,13 @@ def workers() -> Flow[list[Worker]]:
     return exchange(Call("GET", "/api/v1/workers", _data_of(Worker)))
 
 
+def ready() -> Flow[Health]:
+    """Whether the service can serve, and which component says no. Needs no key."""
+    return exchange(Call("GET", "/health/ready", _as(Health), answers_by=frozenset({200, 503})))
+
+
 def health() -> Flow[Health]:
-    """How the service and what it stands on are."""
+    """How the service and what it stands on are, in detail."""
     return exchange(Call("GET", "/health", _as(Health)))
 
 

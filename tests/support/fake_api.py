@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -31,13 +32,30 @@ TYPES: dict[str, dict[str, Any]] = {
 }
 HEALTH = {
     "status": "ok",
-    "version": "0.1.0",
     "components": {
-        "postgresql": {"status": "ok", "version": "18.1", "max_connections": 200, "pool": {"size": 20, "overflow": 30}},
-        "migrations": {"status": "ok", "revision": "0001"},
-        "redis": {"status": "ok", "eviction_policy": "noeviction"},
-        "mail": {"status": "ok"},
+        "database": {"status": "ok", "max_connections": 200, "pool": {"size": 20, "overflow": 30}},
+        "broker": {"status": "ok", "eviction_policy": "noeviction"},
     },
+    "versions": {"taskrunner": version("async-ai-task-runner"), "python": "3.12.1"},
+    "workers": {"seen": 1, "expected": None},
+    "queues": {"demo_tasks": {"waiting": 0, "oldest_age": 0.0}},
+}
+BLANK: dict[str, Any] = {
+    "priority": 5,
+    "status": "PENDING",
+    "result": None,
+    "error": None,
+    "progress": None,
+    "attempt": 0,
+    "max_attempts": 4,
+    "generation": 1,
+    "timeout": 300.0,
+    "cancel_requested": False,
+    "created_at": NOW,
+    "started_at": None,
+    "finished_at": None,
+    "duration": None,
+    "metadata": {},
 }
 WORKER = {
     "id": "w1",
@@ -154,7 +172,8 @@ class FakeApi:
     def _route(self, got: Received) -> Answer:
         for method, path, act in ROUTES:
             match = re.fullmatch(path, got.path)
-            if match and method == got.method:
+            is_known = not match or not path.startswith(f"{V1}/tasks/(") or match[1] in self.tasks
+            if match and method == got.method and is_known:
                 return act(self, got, *match.groups())
         return 404, {}, problem(404, "not_found", "There is nothing here, or it is not yours.")
 
@@ -162,13 +181,8 @@ class FakeApi:
         """A task, accepted."""
         task_id = f"0190-{len(self.tasks):04}"
         type_ = body.get("type", "text_generation")
-        task = {
-            "id": task_id, "type": type_, "queue": body.get("queue") or "demo_tasks", "priority": 5,
-            "status": "PENDING", "input": body.get("input", {}), "result": None, "error": None,
-            "progress": None, "attempt": 0, "max_attempts": 4, "generation": 1, "timeout": 300.0, "cancel_requested": False, "created_at": NOW,
-            "updated_at": NOW, "run_at": NOW, "started_at": None, "finished_at": None, "duration": None,
-            "worker": None, "tags": body.get("tags", []), "metadata": {},
-        }  # fmt: skip
+        task = {**BLANK, "id": task_id, "type": type_, "input": body.get("input", {}), "tags": body.get("tags", [])}
+        task["queue"] = body.get("queue") or "demo_tasks"
         half = {
             "status": "PROCESSING",
             "attempt": 1,
@@ -231,8 +245,6 @@ def _batch(api: FakeApi, got: Received) -> Answer:
 
 
 def _get(api: FakeApi, got: Received, task_id: str) -> Answer:
-    if task_id not in api.tasks:
-        return 404, {}, problem(404, "not_found", "There is nothing here, or it is not yours.")
     return 200, {}, api.look(task_id, to_the_end=int(got.query.get("wait", ["0"])[0]) > 0)
 
 
@@ -304,6 +316,11 @@ def _types(api: FakeApi, got: Received) -> Answer:
     )
 
 
+def _ready(api: FakeApi, got: Received) -> Answer:
+    status = api.health["status"]
+    return (503 if status == "unavailable" else 200), {}, {"status": status, "components": api.health["components"]}
+
+
 Route = tuple[str, str, Callable[..., Answer]]
 V1 = "/api/v1"
 ROUTES: list[Route] = [
@@ -321,5 +338,5 @@ ROUTES: list[Route] = [
     ("GET", f"{V1}/task-types", _types),
     ("GET", f"{V1}/workers", lambda api, got: (200, {}, {"data": api.workers})),
     ("GET", "/health", lambda api, got: (200, {}, api.health)),
-    ("GET", "/health/live", lambda api, got: (200, {}, {"status": "ok"})),
+    ("GET", "/health/ready", _ready),
 ]

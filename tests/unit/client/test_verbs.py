@@ -150,7 +150,7 @@ def test_a_failed_download_leaves_nothing_behind(client: Client, tmp_path: Path)
 def test_types_workers_and_health(client: Client) -> None:
     assert "simple_calculation" in [t.name for t in client.task_types()]
     assert client.workers()[0].missing == {}
-    assert client.health().components["redis"].status == "ok"
+    assert client.health().components["broker"].status == "ok"
 
 
 def test_fields_of_a_newer_service_are_kept(api: FakeApi, client: Client) -> None:

@@ -1,0 +1,114 @@
+"""What commands write: data to stdout as a table, a JSON document or ids; messages to stderr.
+
+Everything shown came from users of the service: no text of theirs may steer the terminal, or be read
+as rich's markup.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+PIPED_WIDTH = 200
+"""Columns where no terminal says its width: wide enough that no id is cut."""
+
+STYLES = {
+    "COMPLETED": "green",
+    "FAILED": "red",
+    "CANCELLED": "magenta",
+    "PROCESSING": "cyan",
+    "RETRYING": "yellow",
+}
+
+
+class Form(StrEnum):
+    """How data is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    ID = "id"
+
+
+FormOption = Annotated[Form, typer.Option("--output", "-o", help="How to write the data.")]
+
+
+def out() -> Console:
+    """Where data goes. Made anew each time: the streams may have been replaced."""
+    return _console(stderr=False)
+
+
+def err() -> Console:
+    """Where messages go."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    is_terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    width = None if is_terminal or os.environ.get("COLUMNS") else PIPED_WIDTH
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
+
+
+def show(form: Form, document: Any, ids: Iterable[str], table: Callable[[], RenderableType]) -> None:
+    """Write data in the form asked for."""
+    match form:
+        case Form.JSON:
+            print(json.dumps(document, ensure_ascii=False, indent=2))
+        case Form.ID:
+            for id in ids:
+                print(id)
+        case Form.TABLE:
+            out().print(table())
+
+
+def note(message: str) -> None:
+    """A message that is neither data nor an error."""
+    err().print(Text(one_line(message), style="dim"), soft_wrap=True)
+
+
+def complain(message: str, *details: str) -> None:
+    """An error: one line, and one for each detail."""
+    console = err()
+    console.print(Text.assemble(("taskrunner: ", "bold red"), one_line(message)), soft_wrap=True)
+    for detail in details:
+        console.print(Text(f"  {one_line(detail)}"), soft_wrap=True)
+
+
+def columns(*headers: str) -> Table:
+    """An empty table without frames."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for header in headers:
+        table.add_column(header, no_wrap=header == "ID", overflow="fold")
+    return table
+
+
+def status_text(status: str) -> Text:
+    return Text(one_line(status), style=STYLES.get(status, "dim"))
+
+
+def one_line(value: object, limit: int | None = None) -> str:
+    """``value`` without line breaks and control characters, cut at ``limit``."""
+    text = printable(" ".join(str(value).split()))
+    return text if limit is None or len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def printable(text: str) -> str:
+    """Without what could move the cursor, change colours or hide: only line breaks stay."""
+    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
+
+
+def compact(value: Any) -> str:
+    """JSON on one line; texts as they are."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def cells(values: Sequence[object]) -> list[Text]:
+    return [value if isinstance(value, Text) else Text(one_line(value)) for value in values]

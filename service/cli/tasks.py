@@ -1,0 +1,140 @@
+"""submit, get, list, watch, cancel, retry: one task at a time, through the client."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import service.client as sdk
+from service.cli.exits import end_with, refusals_end_the_command
+from service.cli.inputs import read_input, with_files_uploaded
+from service.cli.live import follow
+from service.cli.output import Form, FormOption, note, show
+from service.cli.views import task_list, task_sheet
+
+if TYPE_CHECKING:
+    from service.client.models import Task
+
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.")]
+Patience = Annotated[float | None, typer.Option(min=0, help="Stop looking after so many seconds, with exit code 124.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the task commands to ``app``."""
+    app.command()(submit)
+    app.command()(get)
+    app.command("list")(list_tasks)
+    app.command()(watch)
+    app.command()(cancel)
+    app.command()(retry)
+
+
+def submit(
+    type: Annotated[str, typer.Argument(metavar="TYPE", help="A task type: see `taskrunner types`.")],
+    source: Annotated[str | None, typer.Argument(metavar="-", help="Read the input as JSON from stdin.")] = None,
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="K=V", help="A field: JSON, else text; @path uploads the file first."),
+    ] = None,
+    document: Annotated[str | None, typer.Option("--json", metavar="JSON", help="The whole input.")] = None,
+    queue: Annotated[str | None, typer.Option(help="Instead of the type's own queue.")] = None,
+    priority: Annotated[int | None, typer.Option(min=0, max=9, help="0 is first, 9 is last.")] = None,
+    delay: Annotated[float | None, typer.Option(min=0, help="Start after so many seconds.")] = None,
+    run_at: Annotated[str | None, typer.Option(metavar="TIME", help="Start then, as 2030-01-31T12:00:00Z.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Repeat for more.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds an attempt may take.")] = None,
+    max_attempts: Annotated[int | None, typer.Option(min=1)] = None,
+    idempotency_key: Annotated[str | None, typer.Option(help="The same key submits the same task once.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until it is final; exit code 1 if it failed.")] = False,
+    wait_timeout: Patience = None,
+    form: FormOption = Form.TABLE,
+) -> None:
+    """Submit a task."""
+    given = read_input(pairs or [], document, source)
+    with refusals_end_the_command(), sdk.Client() as client:
+        task = client.submit(
+            type,
+            with_files_uploaded(given, lambda path: _upload(client, path)),
+            queue=queue,
+            priority=priority,
+            delay=delay,
+            run_at=run_at,
+            tags=tag,
+            timeout=timeout,
+            max_attempts=max_attempts,
+            idempotency_key=idempotency_key,
+        )
+        if wait or wait_timeout is not None:
+            task = follow(client, task, wait_timeout)
+    _show(task, form)
+    if not task.is_final and form is Form.TABLE:
+        note(f"watch it: taskrunner watch {task.id}")
+    end_with(task)
+
+
+def get(task_id: TaskId, form: FormOption = Form.TABLE) -> None:
+    """Show a task as it stands."""
+    with refusals_end_the_command(), sdk.Client() as client:
+        _show(client.get(task_id), form)
+
+
+def list_tasks(
+    status: Annotated[list[str] | None, typer.Option(help="PENDING, PROCESSING, …; repeat for more.")] = None,
+    type: Annotated[list[str] | None, typer.Option(help="Repeat for more.")] = None,
+    queue: Annotated[list[str] | None, typer.Option(help="Repeat for more.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Repeat for more.")] = None,
+    after: Annotated[str | None, typer.Option(metavar="TIME", help="Created after this time.")] = None,
+    before: Annotated[str | None, typer.Option(metavar="TIME", help="Created before this time.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    form: FormOption = Form.TABLE,
+) -> None:
+    """List tasks, newest first."""
+    with refusals_end_the_command(), sdk.Client() as client:
+        found = client.list(
+            page_size=limit,
+            status=[name.upper() for name in status or []],
+            type=type,
+            queue=queue,
+            tag=tag,
+            created_after=after,
+            created_before=before,
+        )
+        tasks = list(islice(found, limit))
+    show(form, [task.document() for task in tasks], (task.id for task in tasks), lambda: task_list(tasks))
+    if not tasks and form is Form.TABLE:
+        note("no such tasks")
+
+
+def watch(task_id: TaskId, timeout: Patience = None, form: FormOption = Form.TABLE) -> None:
+    """Follow a task until it is final; exit code 1 if it failed."""
+    with refusals_end_the_command(), sdk.Client() as client:
+        task = follow(client, client.get(task_id), timeout)
+    _show(task, form)
+    end_with(task)
+
+
+def cancel(task_id: TaskId, form: FormOption = Form.TABLE) -> None:
+    """Cancel a task: at once if it waits; a running one is asked to stop."""
+    with refusals_end_the_command(), sdk.Client() as client:
+        task = client.cancel(task_id)
+    _show(task, form)
+
+
+def retry(task_id: TaskId, form: FormOption = Form.TABLE) -> None:
+    """Run a failed or cancelled task again."""
+    with refusals_end_the_command(), sdk.Client() as client:
+        task = client.retry(task_id)
+    _show(task, form)
+
+
+def _upload(client: sdk.Client, path: Path) -> str:
+    info = client.upload(path)
+    note(f"uploaded {info.name}: {info.id}")
+    return info.id
+
+
+def _show(task: Task, form: Form) -> None:
+    show(form, task.document(), [task.id], lambda: task_sheet(task))

@@ -1,0 +1,93 @@
+"""Tables of tasks, task types and workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from service.cli.output import cells, columns, compact, one_line, printable, status_text
+
+if TYPE_CHECKING:
+    from service.client.models import Task, TaskType, Worker
+
+
+def task_list(tasks: Iterable[Task]) -> Table:
+    table = columns("ID", "TYPE", "QUEUE", "STATUS", "PROGRESS", "CREATED", "SECONDS")
+    for task in tasks:
+        row = (task.id, task.type, task.queue, status_text(task.status), progress_of(task), at(task.created_at))
+        table.add_row(*cells((*row, seconds(task.duration))))
+    return table
+
+
+def task_sheet(task: Task) -> Table:
+    """One task, a line for each fact it has."""
+    sheet = Table.grid(padding=(0, 2, 0, 0))
+    sheet.add_column(style="dim", no_wrap=True)
+    sheet.add_column(overflow="fold")
+    for name, value in _facts(task):
+        sheet.add_row(name, value if isinstance(value, Text) else Text(printable(value)))
+    return sheet
+
+
+def _facts(task: Task) -> Iterator[tuple[str, str | Text]]:
+    yield "id", task.id
+    yield "type", task.type
+    yield "status", Text.assemble(status_text(task.status), " cancel requested" if _is_stopping(task) else "")
+    if task.queue:
+        yield "queue", f"{task.queue}, priority {task.priority}"
+    if task.attempt:
+        yield "attempt", f"{task.attempt} of {task.max_attempts}"
+    if not task.is_final and (progress := progress_of(task)):
+        yield "progress", progress
+    yield "created", at(task.created_at)
+    if task.duration is not None:
+        yield "took", f"{seconds(task.duration)} s"
+    if task.tags:
+        yield "tags", ", ".join(task.tags)
+    if task.input:
+        yield "input", compact(task.input)
+    if task.error is not None:
+        yield "error", Text(one_line(f"{task.error.type}: {task.error.message}"), style="red")
+    if task.result is not None:
+        yield "result", compact(task.result)
+
+
+def type_list(types: Iterable[TaskType]) -> Table:
+    table = columns("TYPE", "QUEUE", "TIMEOUT", "ATTEMPTS", "DESCRIPTION")
+    for kind in types:
+        timeout = f"{kind.timeout:g} s" if kind.timeout is not None else ""
+        table.add_row(*cells((kind.name, kind.queue, timeout, kind.max_attempts or "", kind.description)))
+    return table
+
+
+def worker_list(workers: Iterable[Worker]) -> Table:
+    table = columns("ID", "HOST", "STATE", "BUSY", "HEARTBEAT", "VERSION", "QUEUES")
+    for worker in workers:
+        heartbeat = f"{worker.heartbeat_age:.1f} s ago" if worker.heartbeat_age is not None else ""
+        busy = f"{len(worker.running)} of {worker.concurrency}"
+        row = (worker.id, f"{worker.hostname} {worker.pid}", worker.state, busy, heartbeat, worker.version or "")
+        table.add_row(*cells((*row, ", ".join(worker.queues))))
+    return table
+
+
+def progress_of(task: Task) -> str:
+    """Percent and message, as far as there are any."""
+    if task.progress is None:
+        return ""
+    return f"{task.progress.percent:.0f} % {task.progress.message or ''}".strip()
+
+
+def _is_stopping(task: Task) -> bool:
+    return task.cancel_requested and not task.is_final
+
+
+def seconds(duration: float | None) -> str:
+    return "" if duration is None else f"{duration:.2f}"
+
+
+def at(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}Z"

@@ -1,0 +1,56 @@
+"""The command line run in this process, against a fake service."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from service.cli.main import main
+from tests.support.fake_api import FakeApi
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command wrote, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Runner = Callable[..., Ran]
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
+    with FakeApi() as fake:
+        monkeypatch.setenv("TASKRUNNER_URL", fake.url)
+        monkeypatch.delenv("TASKRUNNER_API_KEY", raising=False)
+        yield fake
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Runner:
+    """Run ``taskrunner`` with these arguments; ``stdin`` is what it reads."""
+
+    def run(*arguments: str, stdin: str = "") -> Ran:
+        monkeypatch.setattr(sys, "argv", ["taskrunner", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        wrote = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ran(ended.value.code, wrote.out, wrote.err)
+
+    return run
