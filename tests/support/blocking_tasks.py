@@ -6,6 +6,7 @@ import ctypes
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -69,7 +70,7 @@ def facts(run: BlockingRun, given: Text) -> Loose:
 def talk(run: BlockingRun, given: Text) -> Text:
     run.progress(10, "start")
     run.emit("a")
-    run.log.info("step_done", path=Path("x"), odd=object, big=2**80)
+    run.log.info("step_done", path=Path("/x"), odd=object, big=2**80)
     run.progress(20)
     run.emit("b")
     return Text(text=given.text)
@@ -215,6 +216,15 @@ def die(run: BlockingRun, given: Text) -> Text:
 def die_later(run: BlockingRun, given: Text) -> Text:
     threading.Timer(0.05, os._exit, args=(1,)).start()
     return Text()
+
+
+@task(type="b_wander")
+def wander(run: BlockingRun, given: Text) -> Text:
+    """Tells where it stands, and goes to a directory that is removed."""
+    home = os.getcwd()  # noqa: PTH109 - raises where the directory is gone
+    with tempfile.TemporaryDirectory() as directory:
+        os.chdir(directory)
+    return Text(text=home)
 
 
 @task(type="b_memory")

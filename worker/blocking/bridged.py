@@ -105,9 +105,7 @@ class BridgedAI:
         return cast("Completion", answer)
 
     def describe_image(self, path: Path, media_type: str, question: str, *, model: str | None = None) -> Completion:
-        answer = self.link.call(
-            "ai.describe_image", path=path.absolute(), media_type=media_type, question=question, model=model
-        )
+        answer = self.link.call("ai.describe_image", path=path, media_type=media_type, question=question, model=model)
         return cast("Completion", answer)
 
 
@@ -119,8 +117,7 @@ class BridgedFiles:
         return cast("StoredFile", self.link.call("files.get", file_id=file_id))
 
     def save(self, name: str, content: bytes | Path, media_type: str | None = None) -> StoredFile:
-        # Absolute: the worker may stand in another directory than a handler that changed its own.
-        given = content.absolute() if isinstance(content, Path) else bytes(content)
+        given = content if isinstance(content, Path) else bytes(content)
         return cast("StoredFile", self.link.call("files.save", name=name, content=given, media_type=media_type))
 
     def fetch(self, url: str, *, max_bytes: int) -> Path:

@@ -40,10 +40,12 @@ def main() -> None:
     except ConfigurationError as error:
         pipe.send("unfit", str(error))
         sys.exit(1)
+    home = os.open(".", os.O_RDONLY)
     pipe.listen()
     pipe.send("ready")
     while True:
         _serve(pipe, registry, *pipe.jobs.get())
+        os.fchdir(home)  # a handler may have gone to a directory that is no more
 
 
 def _serve(pipe: Pipe, registry: Registry, task_type: str, data: bytes, facts: list[Any]) -> None:

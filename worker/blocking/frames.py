@@ -86,7 +86,8 @@ def _to_extension(value: Any) -> msgpack.ExtType:
         case timedelta():
             name, content = "timedelta", [value.days, value.seconds, value.microseconds]
         case Path():
-            name, content = "Path", os.fsencode(value)
+            # A relative path means nothing to a process that may stand elsewhere.
+            name, content = "Path", os.fsencode(value.absolute())
         case _ if type(value) in RECORDS.values():
             name, content = type(value).__name__, [getattr(value, f.name) for f in dataclasses.fields(value)]
         case _:

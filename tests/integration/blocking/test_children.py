@@ -59,7 +59,7 @@ async def test_progress_output_and_log_arrive_in_the_order_they_were_said(
     kinds = [(entry[0], entry[1]) for entry in live.said]
     assert kinds == [("progress", 10), ("emit", "a"), ("info", "step_done"), ("progress", 20), ("emit", "b")]
     facts = live.said[2][2]
-    assert facts == {"path": Path("x"), "odd": "<class 'object'>", "big": str(2**80)}
+    assert facts == {"path": Path("/x"), "odd": "<class 'object'>", "big": str(2**80)}
 
 
 async def test_a_flood_of_progress_is_thinned_out_and_ends_with_the_last(runner: BlockingRunner, live: LiveRun) -> None:
@@ -191,6 +191,12 @@ async def test_a_cancel_request_is_seen_by_the_handler(runner: BlockingRunner, l
     await live.heard.wait()
     live.cancelled = True
     assert await asyncio.wait_for(running, 5) == Text(text="cancelled=True")
+
+
+async def test_each_run_starts_in_the_workers_directory(make_runner: MakeRunner, live: LiveRun) -> None:
+    runner = make_runner()
+    for _ in range(2):
+        assert await runner.run(tasks.wander, live, Text()) == Text(text=str(Path.cwd()))
 
 
 async def test_a_thread_left_behind_cannot_speak_for_the_next_run(make_runner: MakeRunner, tmp_path: Path) -> None:

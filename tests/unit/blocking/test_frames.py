@@ -48,6 +48,10 @@ def test_a_time_keeps_its_offset() -> None:
     assert at.utcoffset() == AT.utcoffset()
 
 
+def test_a_relative_path_arrives_as_the_file_the_sender_meant() -> None:
+    assert decode(encode("kind", Path("a/b"))[HEADER_BYTES:]) == ["kind", Path.cwd() / "a/b"]
+
+
 @pytest.mark.parametrize("value", [object(), {1, 2}, lambda: 1, 2**80, ValueError("x")])
 def test_a_value_that_is_no_plain_data_is_refused_before_it_is_sent(value: Any) -> None:
     assert not is_plain(value)
