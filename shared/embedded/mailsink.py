@@ -29,7 +29,7 @@ class Keep:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: ARG002, N802
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         content = envelope.original_content or b""
         path = await asyncio.to_thread(self._write, content)
         shown = [*envelope.rcpt_tos[:SHOWN_RECIPIENTS], *(["…"] if len(envelope.rcpt_tos) > SHOWN_RECIPIENTS else [])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import signal
 import pytest
 
 from service.cli.process.child import restart_delay
+from service.cli.process.console import Console
 from tests.support.processes import Child, Processes, eventually_gone
 
 
@@ -106,3 +108,31 @@ async def test_a_service_that_never_gets_ready_stops_those_before_it(processes: 
     assert "failed: two did not become ready: not a word" in child.output
     assert re.search(r"^one +\| bye$", child.output, re.MULTILINE)
     assert "three" not in child.output
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "no_color", "expected"),
+    [
+        (Terminal, "", "\x1b[36mapi       \x1b[0m | hello\n"),
+        (Terminal, "1", "api        | hello\n"),
+        (io.StringIO, "", "api        | hello\n"),
+    ],
+)
+def test_names_are_coloured_for_a_person_only(
+    stream: type[io.StringIO], no_color: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    written = stream()
+    Console(written).line("api", "hello")
+    assert written.getvalue() == expected
+
+
+def test_what_a_child_writes_cannot_steer_the_terminal() -> None:
+    written = io.StringIO()
+    Console(written).line("api", "\x1b[2Jgone\x07\ta tab")
+    assert written.getvalue() == "api        | \\x1b[2Jgone\\x07\ta tab\n"

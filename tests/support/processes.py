@@ -32,13 +32,36 @@ def is_alive(pid: int) -> bool:
     if sys.platform.startswith("linux"):
         try:
             return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     return True
+
+
+def descendants_of(pid: int) -> list[int]:
+    """Children, grandchildren and so on, of whatever session or user."""
+    children: dict[int, list[int]] = {}
+    for child, parent in _pids_and_parents():
+        children.setdefault(parent, []).append(child)
+    found = [pid]
+    for one in found:  # grows as we go
+        found += children.get(one, [])
+    return found[1:]
+
+
+def _pids_and_parents() -> Iterator[tuple[int, int]]:
+    if not sys.platform.startswith("linux"):
+        for line in subprocess.check_output(["ps", "-axo", "pid=,ppid="], text=True).splitlines():
+            child, parent = map(int, line.split())
+            yield child, parent
+        return
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            yield int(stat.parent.name), int(fields[1])
 
 
 async def eventually_gone(*pids: int, timeout: float = 10.0) -> None:

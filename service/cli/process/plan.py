@@ -8,22 +8,21 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-
-import httpx
 
 from service.cli.process.child import Service
 from service.cli.process.launch import DRAIN_SECONDS, api_command, has_key, refuse_exposure, worker_command
+from service.cli.process.readiness import READY_TIMEOUT_S, accepts, answers
 from service.cli.process.supervisor import Action, Step
 from shared.embedded.ports import LOOPBACK, free_port
 from shared.embedded.postgres import Postgres
 from shared.embedded.private import keep_secret
-from shared.embedded.server import Server, package_folder, until_answered
+from shared.embedded.server import Server, package_folder
 from shared.embedded.tether import tethered
 from shared.embedded.valkey import Valkey
 from shared.settings import Settings, load_settings
 
-READY_TIMEOUT_S = 60.0
 SERVER_GRACE_S = 20.0
 EXTRA_GRACE_S = 5.0
 # A PostgreSQL that was killed may hold its shared memory for a moment after.
@@ -59,7 +58,7 @@ class Plan:
     def steps(self, note: Note) -> Iterator[Step]:
         """Each step is made when the one before is done: a port is looked for just before it is used."""
         for name, server in self._servers.items():
-            yield Action(lambda server=server: asyncio.to_thread(server.prepare))  # type: ignore[misc]
+            yield Action(partial(asyncio.to_thread, server.prepare))
             yield [self._embedded(name, server)]
         yield Action(lambda: self._migrate(note))
         yield Action(self._look_for_keys)
@@ -150,14 +149,14 @@ class Plan:
 
     def _mail_sink(self, port: int) -> Service:
         argv = (sys.executable, "-m", "shared.embedded.mailsink", "--port", str(port), "--dir", str(self._mails))
-        return Service("mail", tethered(argv, signal.SIGTERM), self._env, ready=lambda: _accepts(port))
+        return Service("mail", tethered(argv, signal.SIGTERM), self._env, ready=lambda: accepts(port))
 
     def _api(self) -> Service:
         return Service(
             name="api",
             argv=tethered(api_command(self.options.host, self.options.port), signal.SIGKILL),
             env=self._env,
-            ready=lambda: _answers(f"{self._url}/health/ready"),
+            ready=lambda: answers(f"{self._url}/health/ready"),
             grace=DRAIN_SECONDS + EXTRA_GRACE_S,
         )
 
@@ -169,27 +168,6 @@ class Plan:
             name="worker" if is_only else f"worker-{number}",
             argv=tethered(worker_command(), signal.SIGKILL),
             env={**self._env, **own},
-            ready=lambda: _answers(f"http://{LOOPBACK}:{port}/health/ready"),
+            ready=lambda: answers(f"http://{LOOPBACK}:{port}/health/ready"),
             grace=self._settings.shutdown_grace + EXTRA_GRACE_S,
         )
-
-
-async def _answers(url: str) -> None:
-    """Return once ``url`` answers with success. Raises: TimeoutError."""
-
-    async def probe() -> None:
-        (await client.get(url)).raise_for_status()
-
-    # Not through a proxy the environment may name: it is our own child.
-    async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
-        await until_answered(probe, (httpx.HTTPError,), READY_TIMEOUT_S)
-
-
-async def _accepts(port: int) -> None:
-    """Return once something listens on ``port``. Raises: TimeoutError."""
-
-    async def probe() -> None:
-        _, writer = await asyncio.open_connection(LOOPBACK, port)
-        writer.close()
-
-    await until_answered(probe, (OSError,), READY_TIMEOUT_S)
