@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, assert_never
+from typing import Literal, assert_never
 
 from pydantic import ConfigDict, Field
 
 from shared.tasks import Run, TaskModel, task
+from shared.tasks.numbers import INT64_MAX, Real, Whole
 
-INT64_MAX = 2**63 - 1
-"""Whole numbers stay within 64 bits: past that, JSON readers and columns disagree about them."""
-
-Whole = Annotated[int, Field(strict=True, ge=-INT64_MAX, le=INT64_MAX)]
-Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Operation = Literal["add", "subtract", "multiply", "divide"]
 
 

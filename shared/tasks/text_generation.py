@@ -82,7 +82,7 @@ class TextGenerationOutput(TaskModel):
     usage: TokenUsage
 
 
-@task(type="text_generation", queue="ai_processing", timeout=300, max_attempts=4)
+@task(type="text_generation", queue="ai_processing", timeout=300, max_attempts=4, requires=("ai",))
 async def text_generation(run: Run, given: TextGenerationInput) -> TextGenerationOutput:
     """Answer a prompt or a conversation with a language model; tokens stream as ``output`` events.
 

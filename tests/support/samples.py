@@ -43,9 +43,9 @@ def split_image(
     return _saved(picture, kind)
 
 
-def gradient(kind: str = "PNG", size: tuple[int, int] = (90, 80), **options: Any) -> bytes:
-    """Grey, brighter towards the right."""
-    return _saved(Image.linear_gradient("L").rotate(90).resize(size), kind, **options)
+def gradient(kind: str = "PNG", size: tuple[int, int] = (90, 80), *, turn: int = 90, **options: Any) -> bytes:
+    """Grey, its brightness running from side to side; ``turn=-90`` is its mirror image."""
+    return _saved(Image.linear_gradient("L").rotate(turn).resize(size), kind, **options)
 
 
 def animated_gif(colours: Sequence[str]) -> bytes:

@@ -8,7 +8,7 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, Literal, Self, cast
 
 from shared.tasks.archives.limits import (
     MOST_ENTRIES,
@@ -96,11 +96,26 @@ def _zip_entries(file: BinaryIO) -> list[Entry]:
     return [entry(info.filename, info.file_size, info.compress_size) for info in infos]
 
 
+class _StrictInfo(tarfile.TarInfo):
+    """A tar header; tarfile takes a damaged one after the first for the archive's end, here it is damage."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if not buf.strip(b"\x00"):  # zeros, or nothing: the end as it should be
+                raise
+            raise ArchiveBroken(f"The tar archive has a broken header: {error}") from error
+
+
 def _tar_entries(reader: ForwardReader) -> list[Entry]:
     found: list[Entry] = []
     try:
-        with tarfile.open(fileobj=cast("BinaryIO", reader), mode="r:") as archive:
+        with tarfile.open(fileobj=cast("BinaryIO", reader), mode="r:", tarinfo=_StrictInfo) as archive:
             for member in archive:
+                if member.size < 0:
+                    raise ArchiveBroken("The tar archive declares a negative size.")
                 found.append(entry(member.name, member.size))
                 if len(found) > MOST_ENTRIES:
                     break

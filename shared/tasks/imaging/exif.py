@@ -10,6 +10,7 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from shared.domain.errors import describe
+from shared.tasks.numbers import INT64_MAX
 
 MOST_TAGS = 100
 LONGEST_TEXT = 500
@@ -18,7 +19,6 @@ LONGEST_LIST = 16
 ExifScalar = str | int | float
 ExifValue = ExifScalar | list[ExifScalar]
 
-INT64_MAX = 2**63 - 1
 POINTERS = frozenset({ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop})
 BLOBS = frozenset(
     {"MakerNote", "UserComment", "PrintImageMatching", "XMLPacket", "ImageResources", "InterColorProfile"}
@@ -42,14 +42,13 @@ def exif_of(image: Image.Image) -> dict[str, ExifValue]:
 
 
 def _tags(exif: Image.Exif) -> Iterator[tuple[str, Any]]:
-    for tag, value in exif.items():
-        if tag not in POINTERS:
-            yield ExifTags.TAGS.get(tag, f"0x{tag:04x}"), value
-    for tag, value in exif.get_ifd(ExifTags.IFD.Exif).items():
-        if tag not in POINTERS:
-            yield ExifTags.TAGS.get(tag, f"0x{tag:04x}"), value
-    for tag, value in exif.get_ifd(ExifTags.IFD.GPSInfo).items():
-        yield ExifTags.GPSTAGS.get(tag, f"GPS 0x{tag:04x}"), value
+    # Sorted: Pillow iterates a set, and which tags the bound cuts off must not be chance.
+    camera, place = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
+    for directory in (dict(exif.items()), camera):
+        for tag in sorted(directory.keys() - POINTERS):
+            yield ExifTags.TAGS.get(tag, f"0x{tag:04x}"), directory[tag]
+    for tag in sorted(place):
+        yield ExifTags.GPSTAGS.get(tag, f"GPS 0x{tag:04x}"), place[tag]
 
 
 def _plain(raw: Any) -> ExifValue | None:

@@ -48,7 +48,6 @@ def bar_chart(title: str, bars: Sequence[Bar]) -> str:
 
 
 def _row(bar: Bar, top: int, longest: float) -> str:
-    scale = (WIDTH - LABEL_WIDTH - VALUE_WIDTH) / longest
     middle = top + ROW_HEIGHT / 2
     short = bar.label if len(bar.label) <= LONGEST_LABEL else bar.label[: LONGEST_LABEL - 1] + "…"
     label = f"{escape(short)}<title>{escape(bar.label)}</title>"
@@ -56,7 +55,7 @@ def _row(bar: Bar, top: int, longest: float) -> str:
     x = float(LABEL_WIDTH)
     for segment in bar.segments:
         if segment.value > 0:
-            width = segment.value * scale
+            width = segment.value / longest * (WIDTH - LABEL_WIDTH - VALUE_WIDTH)
             parts.append(
                 f'<rect class="{escape(segment.tone)}" x="{x:.1f}" y="{top + (ROW_HEIGHT - BAR_HEIGHT) / 2:g}" '
                 f'width="{width:.1f}" height="{BAR_HEIGHT}" rx="2">'

@@ -14,9 +14,9 @@ import polars as pl
 
 from shared.domain.errors import Fatal
 from shared.domain.verdict import RESULT_LIMIT_BYTES
+from shared.tasks.numbers import INT64_MAX
 
 ROWS_AT_A_TIME = 64
-INT64_MAX = 2**63 - 1
 
 
 class AnswerTooLarge(Fatal):

@@ -104,7 +104,7 @@ def _grouped(frame: pl.LazyFrame, schema: pl.Schema, given: GroupBy) -> pl.LazyF
 
 
 def _aggregated(column: str, function: Aggregate, dtype: pl.DataType) -> pl.Expr:
-    if function in NUMERIC_ONLY and not (dtype.is_numeric() or dtype in {pl.Boolean, pl.Null}):
+    if function in NUMERIC_ONLY and not (dtype.is_numeric() or isinstance(dtype, pl.Boolean | pl.Null)):
         raise ValueError(f"{function} needs numbers; column {column!r} holds {dtype}")
     if function in {"min", "max"} and dtype.is_nested():
         raise ValueError(f"{function} needs values with an order; column {column!r} holds {dtype}")

@@ -18,6 +18,13 @@ from shared.tasks.tables.operations import Filter
 
 Kind = Literal["number", "text", "boolean", "date", "datetime", "time"]
 
+KINDS: dict[Kind, tuple[type[DataType], ...]] = {
+    "text": (pl.String, pl.Categorical, pl.Enum),
+    "boolean": (pl.Boolean,),
+    "date": (pl.Date,),
+    "datetime": (pl.Datetime,),
+    "time": (pl.Time,),
+}
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -63,10 +70,7 @@ def condition(given: Filter, dtype: DataType) -> pl.Expr:
 def _kind_of(dtype: DataType) -> Kind | None:
     if dtype.is_numeric():
         return "number"
-    if dtype in {pl.String, pl.Categorical, pl.Enum}:
-        return "text"
-    simple: dict[Any, Kind] = {pl.Boolean: "boolean", pl.Date: "date", pl.Datetime: "datetime", pl.Time: "time"}
-    return next((kind for base, kind in simple.items() if dtype == base), None)
+    return next((kind for kind, types in KINDS.items() if isinstance(dtype, types)), None)
 
 
 def _typed(column: str, kind: Kind, dtype: DataType, value: Any) -> Any:

@@ -7,17 +7,11 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from shared.domain.definition import TaskModel
-
-INT64_MAX = 2**63 - 1
+from shared.tasks.numbers import INT64_MAX, Real, Whole
 
 Column = Annotated[str, Field(max_length=1_000)]
 Columns = Annotated[list[Column], Field(min_length=1, max_length=1_000)]
-Scalar = (
-    Annotated[bool, Field(strict=True)]
-    | Annotated[int, Field(strict=True, ge=-INT64_MAX, le=INT64_MAX)]
-    | Annotated[float, Field(strict=True, allow_inf_nan=False)]
-    | Annotated[str, Field(strict=True)]
-)
+Scalar = Annotated[bool, Field(strict=True)] | Whole | Real | Annotated[str, Field(strict=True)]
 Comparison = Literal["==", "!=", "<", "<=", ">", ">=", "in", "contains"]
 Aggregate = Literal["sum", "mean", "min", "max", "count", "median", "std"]
 

@@ -1,13 +1,14 @@
-"""How large a Parquet file says it is unpacked: the sum of ``total_byte_size`` over its row groups.
+"""How large a Parquet file says it is: bytes unpacked, and values over all its columns.
 
-polars does not show that number and unpacks whatever it is given, so the footer is read here. It is
-Thrift's compact protocol; sources: the Parquet format's ``parquet.thrift`` (FileMetaData field 4,
-RowGroup field 2) and Thrift's ``thrift-compact-protocol.md``. Nothing else of the footer is kept.
+polars shows neither and unpacks whatever it is given, so the footer is read here. It is Thrift's
+compact protocol; sources: the Parquet format's ``parquet.thrift`` and Thrift's
+``thrift-compact-protocol.md``. Nothing else of the footer is kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from shared.domain.errors import Fatal
@@ -18,7 +19,10 @@ DEEPEST = 32
 
 # Thrift compact types.
 STOP, TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT, UUID = range(14)
-ROW_GROUPS, TOTAL_BYTE_SIZE = 4, 2
+
+# Field numbers from FileMetaData down.
+UNPACKED_BYTES = (4, 2)  # row_groups, total_byte_size
+VALUES = (4, 1, 3, 5)  # row_groups, columns, meta_data, num_values
 
 
 class ParquetBroken(Fatal):
@@ -27,10 +31,19 @@ class ParquetBroken(Fatal):
     code = "parquet_broken"
 
 
-def declared_bytes(path: Path) -> int:
-    """Bytes of the unpacked columns, as the footer declares them. Raises: ParquetBroken."""
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the footer declares. A list counts as its items, so ``values`` may exceed rows × columns."""
+
+    unpacked_bytes: int
+    values: int
+
+
+def declared(path: Path) -> Declared:
+    """Raises: ParquetBroken."""
+    footer = _footer(path)
     try:
-        return _sum_of_groups(_Thrift(_footer(path)))
+        return Declared(*(_Thrift(footer).total(STRUCT, fields) for fields in (UNPACKED_BYTES, VALUES)))
     except (IndexError, ValueError) as error:
         raise ParquetBroken("The Parquet file has a broken footer.") from error
 
@@ -51,27 +64,32 @@ def _footer(path: Path) -> bytes:
         return file.read(length)
 
 
-def _sum_of_groups(footer: _Thrift) -> int:
-    total = 0
-    for number, kind in footer.fields():
-        if (number, kind) != (ROW_GROUPS, LIST):
-            footer.skip(kind)
-            continue
-        for _ in range(footer.list_header()[0]):
-            for inner, inner_kind in footer.fields():
-                if (inner, inner_kind) == (TOTAL_BYTE_SIZE, I64):
-                    total += max(footer.zigzag(), 0)
-                else:
-                    footer.skip(inner_kind)
-    return total
-
-
 class _Thrift:
     """A cursor over compact-protocol bytes. Raises IndexError past the end, ValueError on nonsense."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
+
+    def total(self, kind: int, fields: tuple[int, ...], depth: int = 0) -> int:
+        """Read one value of type ``kind``: the sum of the I64s found by following ``fields`` into it."""
+        if depth > DEEPEST:
+            raise ValueError("nested too deeply")
+        if kind == STRUCT and fields:
+            found = 0
+            for number, inner in self.fields():
+                if number == fields[0]:
+                    found += self.total(inner, fields[1:], depth + 1)
+                else:
+                    self.skip(inner)
+            return found
+        if kind == LIST:
+            size, inner = self.list_header()
+            return sum(self.total(inner, fields, depth + 1) for _ in range(size))
+        if kind == I64 and not fields:
+            return max(self.zigzag(), 0)
+        self.skip(kind)
+        return 0
 
     def fields(self) -> Iterator[tuple[int, int]]:
         """``(number, type)`` of each field of a struct; the caller reads or skips its value."""
@@ -82,8 +100,9 @@ class _Thrift:
 
     def list_header(self) -> tuple[int, int]:
         header = self._byte()
-        size = header >> 4
-        return (self._varint() if size == 15 else size), header & 0x0F
+        size, kind = header >> 4, header & 0x0F
+        # A boolean is a byte inside a list, and no byte as a field.
+        return (self._varint() if size == 15 else size), BYTE if kind in {TRUE, FALSE} else kind
 
     def zigzag(self) -> int:
         raw = self._varint()
@@ -102,8 +121,7 @@ class _Thrift:
         elif kind in {LIST, SET}:
             size, inner = self.list_header()
             for _ in range(size):
-                # A boolean is a byte inside a list, and no byte as a field.
-                self.skip(BYTE if inner in {TRUE, FALSE} else inner, depth + 1)
+                self.skip(inner, depth + 1)
         else:
             self._skip_bytes(kind)
 

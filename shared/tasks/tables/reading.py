@@ -17,7 +17,7 @@ from polars.exceptions import NoDataError
 
 from shared.domain.errors import Fatal
 from shared.domain.run import StoredFile
-from shared.tasks.tables.parquet import declared_bytes
+from shared.tasks.tables.parquet import declared
 
 if TYPE_CHECKING:
     from polars._typing import PolarsDataType
@@ -102,8 +102,15 @@ def read_rows(rows: list[dict[str, Any]]) -> pl.LazyFrame:
     """
     if not rows:
         return pl.LazyFrame()
-    text = b"\n".join(orjson.dumps(row) for row in rows)
-    return _ndjson(io.BytesIO(text), len(rows))
+    text = io.BytesIO()
+    try:
+        # Written one by one: each answer of orjson's holds a kilobyte or more until it is let go.
+        for row in rows:
+            text.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+    except orjson.JSONEncodeError as error:
+        raise ValueError(f"The rows cannot be read: {error}") from error
+    text.seek(0)
+    return _ndjson(text, len(rows))
 
 
 def _json_array(path: Path) -> list[dict[str, Any]]:
@@ -130,9 +137,11 @@ def _csv(path: Path, separator: str) -> pl.LazyFrame:
 
 
 def _parquet(path: Path) -> pl.LazyFrame:
-    unpacked = declared_bytes(path)
-    if unpacked > MOST_UNPACKED_BYTES:
-        raise TableRefused(f"The Parquet file unpacks to {unpacked} bytes; {MOST_UNPACKED_BYTES} are allowed.")
+    facts = declared(path)
+    if facts.unpacked_bytes > MOST_UNPACKED_BYTES:
+        raise TableRefused(f"The file unpacks to {facts.unpacked_bytes} bytes; {MOST_UNPACKED_BYTES} are allowed.")
+    if facts.values > MOST_CELLS:
+        raise TableRefused(f"The file holds {facts.values} values; {MOST_CELLS} are allowed.")
     frame = pl.scan_parquet(path, glob=False, hive_partitioning=False)
     return _bounded(frame, int(frame.select(pl.len()).collect().item()))
 
