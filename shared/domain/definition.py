@@ -29,7 +29,7 @@ class TaskModel(BaseModel):
 class TaskDefinition:
     """One task type. ``timeout`` is seconds; ``pool`` is None for ``async def`` handlers.
 
-    ``requires`` names the extras whose absence makes a worker unable to serve the type.
+    ``requires`` names what a worker must have to serve the type: ``ai`` is a model, configured or embedded.
     """
 
     type: str

@@ -112,9 +112,7 @@ class MissingExtra(Fatal):
     code = "missing_extra"
 
     def __init__(self, extra: str, what: str) -> None:
-        super().__init__(
-            f"{what} needs the extra '{extra}', which this worker lacks: make install, or pip install '.[{extra}]'"
-        )
+        super().__init__(f"{what} needs the extra '{extra}', which this worker lacks: run make install on its machine")
         self.extra = extra
 
 
