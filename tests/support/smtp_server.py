@@ -8,7 +8,7 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
@@ -52,28 +52,28 @@ class SmtpServer:
     ) -> None:
         self._server.close()
         for connection in self._connections:
-            if connection.transport is not None:
-                connection.transport.abort()
+            _abort(connection)
         await self._server.wait_closed()
 
     def _connect(self) -> SMTP:
         auth: dict[str, Any] = {}
         if self._credentials is not None:
-            auth = {"authenticator": self._authenticate, "auth_required": True, "auth_require_tls": False}
+            auth = {"authenticator": self._authenticate, "auth_require_tls": False}
         connection = SMTP(self, enable_SMTPUTF8=True, **auth)
         self._connections.append(connection)
         return connection
 
     def _authenticate(self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
-        if not isinstance(data, LoginPassword):
-            return AuthResult(success=False)
-        given = (data.login.decode(), data.password.decode())
-        return AuthResult(success=given == self._credentials)
+        given = (data.login.decode(), data.password.decode()) if isinstance(data, LoginPassword) else None
+        # Not handled: aiosmtpd is to say 535 itself.
+        return AuthResult(success=given == self._credentials, handled=False)
 
     # The names are aiosmtpd's.
     async def handle_MAIL(  # noqa: N802
-        self, _server: Any, _session: Any, envelope: Any, address: str, _options: list[str]
+        self, _server: Any, session: Any, envelope: Any, address: str, _options: list[str]
     ) -> str:
+        if self._credentials is not None and not session.authenticated:
+            return "530 authentication required"
         if self.refuse_sender is not None:
             return self.refuse_sender
         envelope.mail_from = address
@@ -89,9 +89,14 @@ class SmtpServer:
 
     async def handle_DATA(self, server: SMTP, _session: Any, envelope: Any) -> str:  # noqa: N802
         if self.drops_at_data:
-            server.transport.abort()
+            _abort(server)
         if self.refuse_data is not None:
             return self.refuse_data
-        message = cast("EmailMessage", message_from_bytes(envelope.content, policy=default))
+        message = message_from_bytes(envelope.content, policy=default)
         self.mails.append(Delivered(envelope.mail_from, list(envelope.rcpt_tos), message, envelope.content))
         return "250 OK"
+
+
+def _abort(connection: SMTP) -> None:
+    if isinstance(connection.transport, asyncio.Transport):
+        connection.transport.abort()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from shared.domain.errors import Fatal, ProviderUnavailable, describe
 from shared.settings import Settings
 
 TIMEOUT = 30.0
+# One bare address: what else an entry could hold would become further recipients or headers.
+ADDRESS = re.compile(r"""[^\s\x00-\x1f\x7f<>()\[\],;:\\"@]+@[^\s\x00-\x1f\x7f<>(),;\\"@]+""")
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 
 
@@ -75,6 +78,8 @@ class SmtpMail:
 
 
 def _compose(sender: str, to: Sequence[str], subject: str, body: str, message_id: str) -> EmailMessage:
+    if not to or not all(ADDRESS.fullmatch(address) for address in to):
+        raise ValueError("each recipient must be one bare address, name@host")
     message = EmailMessage()
     message["From"] = sender
     message["To"] = ", ".join(to)

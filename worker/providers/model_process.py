@@ -20,6 +20,7 @@ ALIAS = "smollm2-135m-instruct"
 # Of one conversation, prompt and answer together; the weights were trained for 8,192, memory says less.
 CONTEXT = 2_048
 SLOTS = 2
+MAX_THREADS = 4
 START_TIMEOUT = 60.0
 HEALTH_TIMEOUT = 10.0
 STOP_TIMEOUT = 5.0
