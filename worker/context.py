@@ -68,6 +68,8 @@ class LiveRun:
         self.stats = stats
         self.log: Log = get_logger(f"task.{task.type}")
         self.cancelled = False
+        self.started = asyncio.Event()
+        """Set when the handler begins: its time limit counts from there, not from the start of its process."""
         self.last_progress: Progress | None = None
 
     @property

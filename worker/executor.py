@@ -88,10 +88,16 @@ class Execution:
                 if self._is_interrupted:
                     return Interrupted()
                 self._handler = asyncio.create_task(call(), name=f"task-{self.task.id}")
+                await self._until_started(self._handler, self._run)
                 return await self._watched(self._handler)
         except (UnknownTaskType, InputRefused) as error:
             # The row was written by other code than this worker runs; no attempt of ours can mend that.
             return replace(failure_of(error), is_fatal=True)
+
+    async def _until_started(self, handler: asyncio.Task[BaseModel], run: LiveRun) -> None:
+        starting = asyncio.create_task(run.started.wait())
+        await asyncio.wait({starting, handler}, return_when=asyncio.FIRST_COMPLETED)
+        starting.cancel()
 
     async def _watched(self, handler: asyncio.Task[BaseModel]) -> Outcome:
         """The handler's outcome, or the time limit's, or that of whoever ended it."""

@@ -77,7 +77,8 @@ class Handlers:
 
     async def _call(self, definition: TaskDefinition, run: LiveRun, given: BaseModel) -> BaseModel:
         if definition.pool is not None:
-            return await self._blocking.run(definition, run, given)
+            return await self._blocking.run(definition, run, given, on_start=run.started.set)
+        run.started.set()
         output: object = await definition.handler(run, given)
         if not isinstance(output, definition.output_model):
             raise TypeError(f"the handler returned {type(output).__name__}, not {definition.output_model.__name__}")

@@ -34,6 +34,8 @@ from worker.providers.mail import make_mail
 from worker.runs import Handlers, lacking_types
 from worker.watches import beat_for_ever, watch_cancels, watch_wear
 
+CHILD_MEMORY_MB = 4_096
+"""Address space of a child that runs a blocking handler: a decompression bomb dies there, alone."""
 log = get_logger("worker")
 
 
@@ -63,6 +65,7 @@ class Runtime:
             processes=settings.concurrency,
             task_modules=settings.task_modules,
             threads=settings.concurrency,
+            memory_mb=CHILD_MEMORY_MB,
         )
         opened.push_async_callback(blocking.close)
         waker = Waker(self.stores.broker, settings.redis_url.get_secret_value(), settings.queues)

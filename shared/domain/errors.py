@@ -143,5 +143,9 @@ class ProviderUnavailable(TaskRunnerError, ConnectionError):
 
 def describe(value: Any, limit: int = 2_000) -> str:
     """A message fit for a row and a log: no NUL, no lone surrogate, bounded length."""
-    text = str(value).replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+    try:
+        raw = str(value)
+    except Exception:  # noqa: BLE001 - a handler's error may have a broken __str__, and must still be told of
+        raw = f"<{type(value).__name__} without a readable message>"
+    text = raw.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
     return text if len(text) <= limit else text[: limit - 1] + "…"
