@@ -89,7 +89,7 @@ def _order(weights: Path, key: str) -> dict[str, Any]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # Half the cores: llama.cpp's threads meet after every layer, so one that has to share its core
     # stalls them all (2 threads on 2 busy cores: 2-7 tokens/s; 1 thread: 37-50).
-    threads = max(1, cores // 2)
+    threads = max(1, min(cores // 2, MAX_THREADS))
     order = {"weights": str(weights), "alias": ALIAS, "key": key}
     return {**order, "context": CONTEXT, "slots": SLOTS, "threads": threads}
 
