@@ -96,4 +96,5 @@ class LiveRun:
 
     def emit(self, delta: str) -> None:
         if delta:
-            self._board.output(self._task.id, delta)
+            # A lone surrogate could not be encoded, and would end the flush of everybody's output.
+            self._board.output(self._task.id, delta.encode("utf-8", "replace").decode("utf-8"))

@@ -24,7 +24,9 @@ async def serve_health(runtime: Runtime) -> None:
     if port is None:
         return
     host = runtime.settings.worker_health_host
-    server = _Server(uvicorn.Config(_app(runtime), host=host, port=port, log_config=None, lifespan="off"))
+    server = _Server(
+        uvicorn.Config(_app(runtime), host=host, port=port, log_config=None, log_level="warning", lifespan="off")
+    )
     await server.serve()
 
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sys
 from signal import Signals
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import arq.worker
 import uvloop
@@ -21,9 +21,6 @@ from shared.domain.errors import ConfigurationError, StoreUnavailable
 from shared.logs import configure_logs
 from shared.settings import Settings, load_settings
 from worker.runtime import Runtime
-
-if TYPE_CHECKING:
-    from arq.typing import WorkerCoroutine
 
 
 class TaskWorker(arq.worker.Worker):
@@ -46,7 +43,7 @@ class TaskWorker(arq.worker.Worker):
             asyncio.set_event_loop(uvloop.new_event_loop())
         self._runtime: Runtime | None = None
         super().__init__(
-            [arq.worker.func(cast("WorkerCoroutine", _never_called), name=TASK_FUNCTION)],
+            [arq.worker.func(_never_called, name=TASK_FUNCTION)  # type: ignore[arg-type] # a protocol of **kwargs],
             redis_settings=redis_settings,
             health_check_key=health_check_key,
             burst=burst,
