@@ -43,7 +43,7 @@ class TaskWorker(arq.worker.Worker):
             asyncio.set_event_loop(uvloop.new_event_loop())
         self._runtime: Runtime | None = None
         super().__init__(
-            [arq.worker.func(_never_called, name=TASK_FUNCTION)  # type: ignore[arg-type] # a protocol of **kwargs],
+            [arq.worker.func(_never_called, name=TASK_FUNCTION)],  # type: ignore[arg-type] # a protocol of **kwargs
             redis_settings=redis_settings,
             health_check_key=health_check_key,
             burst=burst,
