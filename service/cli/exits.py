@@ -83,7 +83,9 @@ def message_of(error: ClientError) -> str:
         case WaitTimedOut():
             message = f"{error}; it goes on: taskrunner watch {error.task.id}"
         case ProblemError():
-            message = f"{error.detail} {_advice(error)}".rstrip()
+            # With field errors the detail only repeats what the lines below say.
+            told = error.title if error.errors and error.title else error.detail
+            message = f"{told} {_advice(error)}".rstrip()
         case _:
             message = str(error)
     return message

@@ -29,26 +29,30 @@ async def _run_all(timeout: float) -> Ends:
         if left_out := sorted(inputs.keys() - offered):
             note(f"not offered by this service: {', '.join(left_out)}")
         chosen = [name for name in inputs if name in offered]
-        ends: Ends = {}
-
-        async def run(name: str) -> None:
-            try:
-                ends[name] = await _run_one(client, name, inputs[name], timeout, shown)
-            except ClientError as error:
-                # One type's trouble is shown in its row; the others go on.
-                ends[name] = error
-
         with shown_live() as shown:
-            async with asyncio.TaskGroup() as group:
-                for name in chosen:
-                    group.create_task(run(name))
+            ends = await _run_each(client, {name: inputs[name] for name in chosen}, timeout, shown)
         return {name: ends[name] for name in chosen}
 
 
-async def _run_one(client: sdk.AsyncClient, name: str, given: dict[str, Any], timeout: float, shown: Shown) -> Task:
-    task = await client.submit(name, given, tags=["demo"])
-    shown(name, task)
-    last = task
-    async for last in client.watch(task.id, timeout):
-        shown(name, last)
-    return last
+async def _run_each(client: sdk.AsyncClient, inputs: dict[str, Any], timeout: float, shown: Shown) -> Ends:
+    """Submit in order, so that the bars stand in order, and watch them all; one's trouble is its own."""
+    ends: Ends = {}
+
+    async def watch(name: str, task_id: str) -> None:
+        try:
+            async for task in client.watch(task_id, timeout):
+                shown(name, task)
+                ends[name] = task
+        except ClientError as error:
+            ends[name] = error
+
+    async with asyncio.TaskGroup() as group:
+        for name, given in inputs.items():
+            try:
+                task = await client.submit(name, given, tags=["demo"])
+            except ClientError as error:
+                ends[name] = error
+                continue
+            shown(name, task)
+            group.create_task(watch(name, task.id))
+    return ends

@@ -146,6 +146,7 @@ def problem_of(reply: Reply) -> ProblemError:
         status=reply.status,
         code=str(document.get("code") or f"http_{reply.status}"),
         detail=str(document.get("detail") or document.get("title") or f"the service answered {reply.status}"),
+        title=str(document.get("title") or ""),
         errors=tuple(
             FieldError(str(entry.get("pointer", "")), str(entry.get("detail", "")))
             for entry in document.get("errors") or ()

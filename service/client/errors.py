@@ -78,19 +78,20 @@ class FieldError:
 
 @dataclass(eq=False)
 class ProblemError(ClientError):
-    """An RFC 9457 problem document."""
+    """An RFC 9457 problem document. ``title`` is the kind of problem, ``detail`` this one."""
 
     status: int
     code: str
     detail: str
+    title: str = ""
     errors: tuple[FieldError, ...] = ()
     request_id: str | None = None
     retry_after: float | None = None
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
-        fields = "".join(f"; {error.pointer or '/'}: {error.detail}" for error in self.errors)
-        return f"{self.detail} ({self.status} {self.code}){fields}"
+        told = f"{self.detail} ({self.status} {self.code})"
+        return "; ".join([told, *(f"{e.pointer or '/'}: {e.detail}" for e in self.errors if e.detail not in told)])
 
 
 class Unauthorized(ProblemError):

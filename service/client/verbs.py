@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TypedDict, TypeVar, Unpack
 from urllib.parse import quote
 
 from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, Upload, exchange, new_key
-from service.client.errors import TaskFailed, WaitTimedOut
+from service.client.errors import ServiceUnavailable, TaskFailed, Unreachable, WaitTimedOut
 from service.client.models import Answer, Attempt, FileInfo, Health, Page, Task, TaskRef, TaskType, Worker
 
 TASKS = "/api/v1/tasks"
@@ -23,6 +23,9 @@ PAGE = 200
 """Rows the service gives at most in one page."""
 SOONEST_LOOK, LATEST_LOOK = 0.2, 1.0
 """Seconds between two looks of ``watch``: slower while nothing changes."""
+
+LONGEST_OUTAGE = 30.0
+"""Seconds a watched service may be away; one that was never there is named at once."""
 
 A = TypeVar("A", bound=Answer)
 
@@ -98,16 +101,18 @@ def get(task_id: str, *, wait: int | None = None) -> Flow[Task]:
 
 
 def wait(task_id: str, timeout: float | None = None, *, check: bool = False) -> Flow[Task]:
-    """Wait, by long polls, until the task is final.
+    """Wait, by long polls, until the task is final. A service that restarts meanwhile is waited for, too.
 
     Raises:
         WaitTimedOut: it was not, ``timeout`` seconds on. TaskFailed: with ``check``, it did not complete.
     """
     ends_at = math.inf if timeout is None else monotonic() + timeout
+    outage = 0.0
     while True:
         began = monotonic()
         poll = int(max(0, min(LONGEST_POLL, ends_at - began)))
-        task = yield from get(task_id, wait=poll)
+        task = yield from _look(task_id, poll, min(outage, ends_at - began))
+        outage = LONGEST_OUTAGE
         if task.is_final:
             if check and not task.is_completed:
                 raise TaskFailed(task)
@@ -123,12 +128,14 @@ def wait(task_id: str, timeout: float | None = None, *, check: bool = False) -> 
 def watch(task_id: str, timeout: float | None = None) -> Feed[Task]:
     """The task now, then each time its status or progress changed; ends with the final one.
 
-    States between two looks are skipped. Raises: WaitTimedOut.
+    States between two looks are skipped; a service that restarts meanwhile is waited for.
+    Raises: WaitTimedOut.
     """
     ends_at = math.inf if timeout is None else monotonic() + timeout
-    seen, pause = None, SOONEST_LOOK
+    seen, pause, outage = None, SOONEST_LOOK, 0.0
     while True:
-        task = yield from get(task_id)
+        task = yield from _look(task_id, 0, min(outage, ends_at - monotonic()))
+        outage = LONGEST_OUTAGE
         state = (task.status, task.progress, task.attempt, task.cancel_requested)
         pause = SOONEST_LOOK if state != seen else min(LATEST_LOOK, pause * 1.25)
         if state != seen:
@@ -139,6 +146,18 @@ def watch(task_id: str, timeout: float | None = None) -> Feed[Task]:
             raise WaitTimedOut(task, timeout)
         seen = state
         yield Pause(min(pause, max(0.0, ends_at - monotonic())))
+
+
+def _look(task_id: str, poll: int, outage: float) -> Flow[Task]:
+    """The task; a service that is away has ``outage`` seconds to come back."""
+    gives_up_at = monotonic() + outage
+    while True:
+        try:
+            return (yield from get(task_id, wait=poll or None))
+        except (Unreachable, ServiceUnavailable):
+            if monotonic() + LATEST_LOOK > gives_up_at:
+                raise
+        yield Pause(LATEST_LOOK)
 
 
 def list_tasks(*, page_size: int = 50, **filters: Unpack[TaskFilters]) -> Feed[Task]:

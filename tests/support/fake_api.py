@@ -101,7 +101,14 @@ class Order:
 
 def problem(status: int, code: str, detail: str = "", **more: Any) -> dict[str, Any]:
     """A problem document."""
-    return {"type": "about:blank", "title": code, "status": status, "detail": detail or code, "code": code, **more}
+    return {
+        "type": "about:blank",
+        "title": code.capitalize(),
+        "status": status,
+        "detail": detail or code,
+        "code": code,
+        **more,
+    }
 
 
 @dataclass

@@ -41,10 +41,10 @@ def test_each_refusal_is_one_line_and_an_exit_code(
 
 def test_a_validation_problem_lists_its_pointers(api: FakeApi, run: Runner) -> None:
     errors = [{"pointer": "/input/a", "detail": "Field required"}, {"pointer": "", "detail": "Odd"}]
-    api.refuse("POST", "/api/v1/tasks", 422, "validation_error", detail="The input is not valid.", errors=errors)
+    api.refuse("POST", "/api/v1/tasks", 422, "validation_error", title="Not valid", detail="/input/a: …", errors=errors)
     ran = run("submit", "x")
     assert ran.code == 2
-    assert ran.err.splitlines() == ["taskrunner: The input is not valid.", "  /input/a: Field required", "  /: Odd"]
+    assert ran.err.splitlines() == ["taskrunner: Not valid", "  /input/a: Field required", "  /: Odd"]
 
 
 def test_a_fault_of_the_service_names_the_request(api: FakeApi, run: Runner) -> None:

@@ -63,6 +63,33 @@ def test_a_refusal_without_a_near_time_stands_at_once(api: FakeApi, client: Clie
     assert len(api.requests) == 1
 
 
+def test_a_service_that_restarts_while_a_task_is_watched_is_waited_for(api: FakeApi, client: Client) -> None:
+    api.steps["x"] = [{"status": "PROCESSING"}, {"status": "COMPLETED"}]
+    task = client.submit("x", {})
+    states = client.watch(task.id, 30)
+    assert next(states).status == "PROCESSING"
+    api.refuse("GET", f"{TASKS}/{task.id}", 503, times=2)
+    assert next(states).status == "COMPLETED"
+
+
+def test_an_outage_in_a_wait_ends_with_the_wait(api: FakeApi, client: Client) -> None:
+    api.steps["stuck"] = [{"status": "PROCESSING"}]
+    task = client.submit("stuck", {})
+    states = client.watch(task.id, 2.5)
+    next(states)
+    api.refuse("GET", f"{TASKS}/{task.id}", 503)
+    with pytest.raises(ServiceUnavailable):
+        next(states)
+    assert len(api.seen("GET", f"{TASKS}/{task.id}")) > 2
+
+
+def test_a_service_that_was_never_there_is_named_at_once(api: FakeApi, client: Client) -> None:
+    api.refuse("GET", f"{TASKS}/x", 503)
+    with pytest.raises(ServiceUnavailable):
+        client.wait("x", 60)
+    assert len(api.requests) == 1
+
+
 def test_our_own_cut_off_first_try_is_waited_for(api: FakeApi, client: Client) -> None:
     api.refuse("POST", TASKS, 409, "idempotency_in_flight", times=1, retry_after=0)
     assert client.submit("simple_calculation", {}).id
