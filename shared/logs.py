@@ -8,11 +8,17 @@ import sys
 from typing import TYPE_CHECKING, cast
 
 import structlog
+import structlog.tracebacks
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger, Processor
 
     from shared.settings import Settings
+
+# The local variables of a frame hold payloads and keys: a trace shows lines of code alone.
+PLAIN_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 
 
 def configure_logs(settings: Settings) -> None:
@@ -26,9 +32,13 @@ def configure_logs(settings: Settings) -> None:
     ]
     if settings.log_format == "json":
         # JSON escapes control characters, so no input can forge a line.
-        render: list[Processor] = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        render: list[Processor] = [PLAIN_TRACEBACKS, structlog.processors.JSONRenderer()]
     else:
-        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=28)]
+        render = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), pad_event_to=28, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=chain,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],

@@ -66,7 +66,7 @@ class Handlers:
             self._records,
             task.tenant_id,
             outbound_allow=settings.outbound_allow,
-            scratch=settings.storage_dir / "scratch",
+            scratch=self.stores.storage.scratch,
         )
         stats = TenantStats(self.stores, task.tenant_id)
         run = LiveRun(task, self._board, ai=self._ai, files=files, mail=self._mail, stats=stats)

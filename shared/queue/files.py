@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -12,6 +13,8 @@ from shared.domain.errors import NotFound
 from shared.domain.run import StoredFile
 from shared.queue.stores import Stores
 from shared.storage import Written
+
+LEFTOVERS_AFTER = timedelta(days=1)
 
 
 class FileRecords:
@@ -63,3 +66,8 @@ class FileRecords:
 
     def _stored(self, tenant_id: int, row: RowMapping) -> StoredFile:
         return StoredFile(**row, path=self._stores.storage.path(tenant_id, row["id"]))
+
+
+async def sweep_files(stores: Stores) -> int:
+    """Remove what killed uploads and runs left on the disk a day ago; returns how many."""
+    return await stores.storage.sweep(LEFTOVERS_AFTER)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import time
 from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ HEAD_BYTES = 4_096
 # A hop to a thread costs about 100 µs: small chunks are gathered until one pays.
 GATHER_BYTES = 262_144
 PARTIALS = ".partial"
+SCRATCH = ".scratch"
 
 
 class FileTooLarge(TaskRunnerError):
@@ -74,9 +76,16 @@ class Storage:
         """Remove the file; one that is not there is no error."""
         await asyncio.to_thread(self.path(tenant_id, file_id).unlink, missing_ok=True)
 
+    @property
+    def scratch(self) -> Path:
+        """Where runs keep temporary files, one folder each; readable by every process of the machine's service."""
+        return self._root / SCRATCH
+
     async def sweep(self, older_than: timedelta) -> int:
-        """Remove what writers killed midway left behind; returns how many."""
-        return await asyncio.to_thread(_sweep, self._root / PARTIALS, time.time() - older_than.total_seconds())
+        """Remove what writers and runs killed midway left behind; returns how many."""
+        before = time.time() - older_than.total_seconds()
+        folders = (self._root / PARTIALS, self.scratch)
+        return sum([await asyncio.to_thread(_sweep, folder, before) for folder in folders])
 
 
 async def _pour(chunks: AsyncIterable[bytes], partial: Partial, limit: int | None) -> tuple[int, bytes]:
@@ -103,6 +112,6 @@ def _sweep(folder: Path, before: float) -> int:
             # Another process may sweep, or a writer end, between any two of these calls.
             with contextlib.suppress(FileNotFoundError):
                 if entry.stat().st_mtime < before:
-                    Path(entry).unlink()
+                    shutil.rmtree(entry) if entry.is_dir() else Path(entry).unlink()
                     swept += 1
     return swept

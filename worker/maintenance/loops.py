@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from shared.domain.errors import StoreUnavailable
 from shared.logs import get_logger
+from shared.queue.files import sweep_files
 from shared.queue.idempotency import prune_keys
 from shared.queue.settle import expire
 from shared.queue.stores import Stores
@@ -29,6 +30,7 @@ CHORES = (
     Chore("expire", 1.0, expire),
     Chore("prune_workers", 60.0, prune),
     Chore("prune_idempotency_keys", 600.0, prune_keys),
+    Chore("sweep_files", 3_600.0, sweep_files),
 )
 
 
