@@ -17,6 +17,7 @@ from shared.storage import Storage
 
 OUTBOX_LIMIT = 20_000
 """Hints waiting to be sent behind the answers; what does not fit is dropped, and the poll finds it."""
+CANCEL_AGAIN_SECONDS = 0.1
 
 
 class Stores:
@@ -45,9 +46,7 @@ class Stores:
 
     async def __aexit__(self, *_: object) -> None:
         for child in (*self._children, *self.finals.children):
-            child.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await child
+            await _end(child)
         await self.broker.close()
         await self.db.close()
 
@@ -64,3 +63,12 @@ class Stores:
             while self._outbox:
                 batch = [self._outbox.popleft() for _ in range(min(LUA_BATCH, len(self._outbox)))]
                 await offer_hints(self.broker, self.hints, batch)
+
+
+async def _end(child: asyncio.Task[None]) -> None:
+    """Cancel until it ends: redis-py uses ``wait_for``, which in Python 3.11 drops a cancel that meets an answer."""
+    while not child.done():
+        child.cancel()
+        await asyncio.wait({child}, timeout=CANCEL_AGAIN_SECONDS)
+    with contextlib.suppress(asyncio.CancelledError):
+        await child
