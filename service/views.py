@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from starlette.responses import Response
@@ -18,7 +19,14 @@ TASKS_PATH = "/api/v1/tasks"
 
 
 def to_json(value: Any) -> bytes:
-    return orjson.dumps(value, option=JSON_OPTIONS)
+    return orjson.dumps(value, _plain, JSON_OPTIONS)
+
+
+def _plain(value: Any) -> str:
+    """asyncpg's ids are of a class of their own."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(type(value).__name__)
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
