@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from shared.broker.keys import progress_key
 from shared.broker.progress import write_live
 from shared.domain.errors import describe
 from shared.domain.run import AI, Files, Log, Mail, Stats
@@ -28,12 +29,13 @@ class LiveBoard:
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self._progress: dict[UUID, Progress] = {}
+        self._progress: dict[str, Progress] = {}
         self._output: dict[UUID, list[str]] = defaultdict(list)
         self._changed = asyncio.Event()
 
-    def progress(self, task_id: UUID, progress: Progress) -> None:
-        self._progress[task_id] = progress
+    def progress(self, key: str, progress: Progress) -> None:
+        """``key`` names the run: see ``progress_key``."""
+        self._progress[key] = progress
         self._changed.set()
 
     def output(self, task_id: UUID, delta: str) -> None:
@@ -62,6 +64,7 @@ class LiveRun:
     def __init__(self, task: ClaimedTask, board: LiveBoard, *, ai: AI, files: Files, mail: Mail, stats: Stats) -> None:
         self._task = task
         self._board = board
+        self._progress_key = progress_key(task.id, task.generation, task.attempt)
         self.ai = ai
         self.files = files
         self.mail = mail
@@ -92,7 +95,7 @@ class LiveRun:
         # NaN compares with nothing; a handler's arithmetic must not end its run.
         value = 0.0 if math.isnan(percent) else min(100.0, max(0.0, float(percent)))
         self.last_progress = Progress(round(value, 2), describe(message, limit=500), datetime.now(UTC))
-        self._board.progress(self._task.id, self.last_progress)
+        self._board.progress(self._progress_key, self.last_progress)
 
     def emit(self, delta: str) -> None:
         if delta:

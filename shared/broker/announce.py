@@ -8,7 +8,13 @@ from uuid import UUID
 import orjson
 
 from shared.broker.connection import Broker
-from shared.broker.keys import CANCELS_CHANNEL, FINALS_CHANNEL, progress_key, result_key
+from shared.broker.keys import (
+    CANCELS_CHANNEL,
+    FINALS_CHANNEL,
+    PROGRESS_AFTER_END_SECONDS,
+    progress_key,
+    result_key,
+)
 from shared.domain.task import Task
 
 
@@ -19,7 +25,7 @@ async def announce_finals(broker: Broker, tasks: Sequence[Task], ttl: int) -> bo
         error = None if task.error is None else {"type": task.error.type, "message": task.error.message}
         copy = {"status": task.status, "result": task.result, "error": error, "generation": task.generation}
         pipe.set(result_key(task.id), orjson.dumps(copy), ex=ttl)
-        pipe.delete(progress_key(task.id))
+        pipe.expire(progress_key(task.id, task.generation, task.attempt), PROGRESS_AFTER_END_SECONDS)
         pipe.publish(FINALS_CHANNEL, str(task.id))
     return await broker.guarded(pipe.execute()) is not None
 

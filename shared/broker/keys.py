@@ -1,16 +1,18 @@
-"""Every Redis key and how long it lives. Names in arq's database are arq's own; nothing lives for ever.
+"""Every Redis key and how long it lives. Names in arq's database are arq's own; all but the queues expire.
 
-arq's database (REDIS_URL)
-arq:queue:<queue>:<priority>   sorted set of task ids, score = when due (ms, Redis time)
-arq:job:<id>                   the arq job: msgpack, never pickle; expires
-arq:queue:wake:<queue>         a list of at most one element: a worker blocks on it
+In arq's database, REDIS_URL:
 
-the result database (REDIS_RESULT_URL)
-progress:<id>                  JSON, the last progress of a running task
-output:<id>                    stream of output pieces
-result:<id>                    JSON copy of a finished task's result; the row is the record
-finals                         a channel: ids of tasks that just became final
-cancels                        a channel: ids of running tasks somebody wants to end
+    arq:queue:<queue>:<priority>   sorted set of task ids, score = when due (ms, Redis time)
+    arq:job:<id>                   the arq job: msgpack, never pickle
+    arq:queue:wake:<queue>         a list of at most one element: a worker blocks on it
+
+In the result database, REDIS_RESULT_URL:
+
+    progress:<id>:<gen>:<attempt>  JSON, the last progress of a run
+    output:<id>                    stream of output pieces
+    result:<id>                    JSON copy of a finished task's result; the row is the record
+    finals                         a channel: ids of tasks that just became final
+    cancels                        a channel: ids of running tasks somebody wants to end
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ HINT_LIMIT = 10_000
 """Due and deferred hints kept for one queue and priority; the poll finds what did not fit."""
 JOB_TTL_EXTRA_MS = 86_400_000
 PROGRESS_TTL_SECONDS = 3_600
+PROGRESS_AFTER_END_SECONDS = 30
+"""A reader who saw the row just before its end still finds the progress."""
 OUTPUT_MAX_ENTRIES = 20_000
 
 
@@ -44,8 +48,9 @@ def wake_key(queue: str) -> str:
     return WAKE_PREFIX + queue
 
 
-def progress_key(task_id: UUID) -> str:
-    return f"progress:{task_id}"
+def progress_key(task_id: UUID, generation: int, attempt: int) -> str:
+    """One key a run: what an earlier run said is never taken for the next one's."""
+    return f"progress:{task_id}:{generation}:{attempt}"
 
 
 def output_key(task_id: UUID) -> str:

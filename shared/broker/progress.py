@@ -11,18 +11,21 @@ import orjson
 
 from shared.broker.connection import Broker
 from shared.broker.keys import OUTPUT_MAX_ENTRIES, PROGRESS_TTL_SECONDS, output_key, progress_key
-from shared.domain.task import Progress
+from shared.domain.task import Progress, Task
 
 READ_TIMEOUT = 0.05
 
 
 async def write_live(
-    broker: Broker, progress: Mapping[UUID, Progress], output: Mapping[UUID, Sequence[str]], ttl: int
+    broker: Broker, progress: Mapping[str, Progress], output: Mapping[UUID, Sequence[str]], ttl: int
 ) -> bool:
-    """Write progress and append output pieces in one round trip. False: Redis is away, and nothing is kept."""
+    """Write progress (by ``progress_key``) and append output pieces, in one round trip.
+
+    False: Redis is away, and nothing is kept.
+    """
     pipe = broker.results.pipeline(transaction=False)
-    for task_id, value in progress.items():
-        pipe.set(progress_key(task_id), orjson.dumps(asdict(value)), ex=PROGRESS_TTL_SECONDS)
+    for key, value in progress.items():
+        pipe.set(key, orjson.dumps(asdict(value)), ex=PROGRESS_TTL_SECONDS)
     for task_id, pieces in output.items():
         key = output_key(task_id)
         pipe.xadd(key, {"delta": "".join(pieces)}, maxlen=OUTPUT_MAX_ENTRIES, approximate=True)
@@ -30,9 +33,11 @@ async def write_live(
     return await broker.guarded(pipe.execute()) is not None
 
 
-async def read_progress(broker: Broker, task_id: UUID) -> Progress | None:
+async def read_progress(broker: Broker, task: Task) -> Progress | None:
     """The live progress of a running task; None when there is none or Redis does not answer at once."""
-    raw = await broker.guarded(broker.results.get(progress_key(task_id)), timeout=READ_TIMEOUT)
+    raw = await broker.guarded(
+        broker.results.get(progress_key(task.id, task.generation, task.attempt)), timeout=READ_TIMEOUT
+    )
     if raw is None:
         return None
     stored = orjson.loads(raw)

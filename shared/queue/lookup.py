@@ -17,7 +17,7 @@ from shared.queue.stores import Stores
 async def get_task(stores: Stores, tenant_id: int, task_id: UUID) -> Task:
     """The task with its live progress. Raises: NotFound, StoreUnavailable."""
     task = await _read(stores, tenant_id, task_id)
-    if task.status is Status.PROCESSING and (live := await read_progress(stores.broker, task_id)):
+    if task.status is Status.PROCESSING and (live := await read_progress(stores.broker, task)):
         return replace(task, progress=live)
     return task
 
