@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from functools import cache
 
-from shared.db.migrate import current_revision, head_revision
-from shared.db.session import translated_outages
-from shared.domain.errors import StoreUnavailable
+from shared.queue.health import DatabaseState, RedisState, database_health, redis_health
 from shared.queue.stores import Stores
 
 PATIENCE_SECONDS = 2.0
@@ -16,33 +13,26 @@ PATIENCE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """``database`` and ``broker`` are ok, down or (the database) not_migrated."""
+    """What the stores said of themselves; None: no answer in time."""
 
-    database: str
-    broker: str
+    database: DatabaseState | None
+    broker: RedisState | None
 
     @property
     def status(self) -> str:
-        if self.database != "ok":
+        if self.database is None or not self.database.is_migrated:
             return "unavailable"
-        return "ok" if self.broker == "ok" else "degraded"
+        return "ok" if self.broker is not None else "degraded"
 
 
 async def readiness(stores: Stores) -> Readiness:
-    database, broker_answers = await asyncio.gather(_database(stores), stores.broker.ping())
-    return Readiness(database, "ok" if broker_answers else "down")
+    database, broker = await asyncio.gather(_database(stores), redis_health(stores))
+    return Readiness(database, broker)
 
 
-async def _database(stores: Stores) -> str:
+async def _database(stores: Stores) -> DatabaseState | None:
     try:
-        with translated_outages():
-            async with asyncio.timeout(PATIENCE_SECONDS), stores.db.engine.connect() as connection:
-                revision = await current_revision(connection)
-    except StoreUnavailable:
-        return "down"
-    return "ok" if revision == _expected() else "not_migrated"
-
-
-@cache
-def _expected() -> str:
-    return head_revision()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await database_health(stores)
+    except TimeoutError:
+        return None

@@ -134,6 +134,8 @@ class Runtime:
             concurrency=self.settings.concurrency,
             types=[t for t in self._registry.types if t not in missing],
             missing=missing,
+            pool_size=self.settings.worker_pool_size,
+            pool_overflow=self.settings.worker_pool_overflow,
             version=version("async-ai-task-runner"),
             started_at=datetime.now(UTC),
             heartbeat_age=0.0,

@@ -17,8 +17,10 @@ from service.views import json_answer
 from shared.domain.definition import TaskDefinition
 from shared.domain.errors import StoreUnavailable
 from shared.domain.retry import describe_policy
+from shared.queue.health import DatabaseState, RedisState
 from shared.queue.lookup import queue_ages
 from shared.queue.workers import live_workers, running_by_worker
+from shared.settings import Settings
 
 router = APIRouter(tags=["system"], route_class=StrictRoute)
 
@@ -36,7 +38,7 @@ async def read_task_types(caller: Reader) -> Response:
 async def read_workers(caller: Reader) -> Response:
     """The workers whose heartbeat is younger than the lease, and what they run."""
     workers = await live_workers(caller.stores)
-    running = await running_by_worker(caller.stores)
+    running = await running_by_worker(caller.stores, caller.tenant_id, workers)
     data = [
         {
             "id": worker.id,
@@ -49,6 +51,9 @@ async def read_workers(caller: Reader) -> Response:
             "heartbeat_age": round(worker.heartbeat_age, 3),
             "started_at": worker.started_at,
             "version": worker.version,
+            "types": worker.types,
+            "missing": worker.missing,
+            "pool": {"size": worker.pool_size, "overflow": worker.pool_overflow},
         }
         for worker in workers
     ]
@@ -76,10 +81,14 @@ async def read_health(caller: Reader) -> Response:
     if found.status == "unavailable":
         raise StoreUnavailable
     seen = len(await live_workers(stores))
-    ages = await queue_ages(stores)
+    ages = await queue_ages(stores, caller.tenant_id)
     return json_answer(
         {
-            **_ready_view(found),
+            "status": found.status,
+            "components": {
+                "database": _database_view(found.database, caller.house.settings),
+                "broker": _broker_view(found.broker),
+            },
             "versions": {"taskrunner": version(DISTRIBUTION), "python": platform.python_version()},
             "workers": {"seen": seen, "expected": caller.house.settings.expected_workers},
             "queues": {name: {"waiting": waiting, "oldest_age": age} for name, (waiting, age) in ages.items()},
@@ -88,8 +97,31 @@ async def read_health(caller: Reader) -> Response:
 
 
 def _ready_view(found: Readiness) -> dict[str, Any]:
-    components = {"database": {"status": found.database}, "broker": {"status": found.broker}}
+    """For everybody: no version, no number."""
+    components = {
+        "database": {"status": _database_status(found.database)},
+        "broker": {"status": "ok" if found.broker else "down"},
+    }
     return {"status": found.status, "components": components}
+
+
+def _database_status(found: DatabaseState | None) -> str:
+    if found is None:
+        return "down"
+    return "ok" if found.is_migrated else "not_migrated"
+
+
+def _database_view(found: DatabaseState | None, settings: Settings) -> dict[str, Any]:
+    view: dict[str, Any] = {"status": _database_status(found)}
+    if found is not None:
+        view |= {"version": found.version, "revision": found.revision, "max_connections": found.max_connections}
+    return view | {"pool": {"size": settings.api_pool_size, "overflow": settings.api_pool_overflow}}
+
+
+def _broker_view(found: RedisState | None) -> dict[str, Any]:
+    if found is None:
+        return {"status": "down"}
+    return {"status": "ok", "version": found.version, "eviction_policy": found.eviction_policy}
 
 
 def _type_view(definition: TaskDefinition) -> dict[str, Any]:

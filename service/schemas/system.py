@@ -24,6 +24,13 @@ class TaskTypeList(View):
     data: list[TaskTypeView]
 
 
+class PoolView(View):
+    """Database connections: kept, and opened beyond them under load."""
+
+    size: int
+    overflow: int
+
+
 class WorkerView(View):
     id: UUID
     hostname: str
@@ -35,6 +42,9 @@ class WorkerView(View):
     heartbeat_age: float
     started_at: datetime
     version: str
+    types: list[str]
+    missing: dict[str, str]
+    pool: PoolView
 
 
 class WorkerList(View):
@@ -69,7 +79,26 @@ class QueueAge(View):
     oldest_age: float
 
 
-class HealthView(ReadyView):
+class DatabaseView(ComponentView):
+    version: str | None = None
+    revision: str | None = None
+    max_connections: int | None = None
+    pool: PoolView
+
+
+class BrokerView(ComponentView):
+    version: str | None = None
+    eviction_policy: str | None = None
+
+
+class DetailedComponentsView(View):
+    database: DatabaseView
+    broker: BrokerView
+
+
+class HealthView(View):
+    status: Literal["ok", "degraded", "unavailable"]
+    components: DetailedComponentsView
     versions: dict[str, str]
     workers: WorkersSeen
     queues: dict[str, QueueAge]

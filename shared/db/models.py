@@ -126,6 +126,8 @@ class WorkerRow(Base):
     types: Mapped[list[str]]
     missing: Mapped[dict[str, Any]]
     concurrency: Mapped[int]
+    pool_size: Mapped[int]
+    pool_overflow: Mapped[int]
     version: Mapped[str]
     started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 

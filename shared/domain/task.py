@@ -134,7 +134,10 @@ class TaskFilter:
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """A worker incarnation as its row tells. ``heartbeat_age`` is seconds."""
+    """A worker incarnation as its row tells. ``heartbeat_age`` is seconds.
+
+    ``missing`` says, by task type, why it cannot serve a type it knows; ``pool_*`` are its database connections.
+    """
 
     id: UUID
     hostname: str
@@ -144,6 +147,8 @@ class WorkerInfo:
     concurrency: int
     types: list[str]
     missing: dict[str, str]
+    pool_size: int
+    pool_overflow: int
     version: str
     started_at: datetime
     heartbeat_age: float

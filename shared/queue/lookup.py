@@ -50,10 +50,10 @@ async def list_attempts(stores: Stores, tenant_id: int, task_id: UUID) -> list[A
         return await statements.list_attempts(session, task_id)
 
 
-async def queue_ages(stores: Stores) -> dict[str, tuple[int, float]]:
+async def queue_ages(stores: Stores, tenant_id: int) -> dict[str, tuple[int, float]]:
     """Due tasks and the oldest's age in seconds, by queue that has any."""
     async with stores.db.autocommit() as session:
-        return await statements.queue_ages(session)
+        return await statements.queue_ages(session, tenant_id)
 
 
 async def _read(stores: Stores, tenant_id: int, task_id: UUID) -> Task:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from uuid import UUID
 
 from shared.db.statements import workers as statements
@@ -42,9 +43,10 @@ async def live_workers(stores: Stores) -> list[WorkerInfo]:
         return await statements.live(session, within=stores.settings.lease_seconds)
 
 
-async def running_by_worker(stores: Stores) -> dict[UUID, list[UUID]]:
+async def running_by_worker(stores: Stores, tenant_id: int, workers: Sequence[WorkerInfo]) -> dict[UUID, list[UUID]]:
+    """Ids of the tenant's running tasks, by worker."""
     async with stores.db.autocommit() as session:
-        return await statements.running_by_worker(session)
+        return await statements.running_by_worker(session, tenant_id, [worker.id for worker in workers])
 
 
 class Serving:

@@ -33,7 +33,7 @@ FINAL_OF = text("""
 
 QUEUE_AGES = text("""
     SELECT t.queue, count(*) AS waiting, EXTRACT(EPOCH FROM now() - min(t.run_at))::float8 AS oldest_age
-    FROM tasks t WHERE t.status IN ('PENDING', 'RETRYING') AND t.run_at <= now()
+    FROM tasks t WHERE t.status IN ('PENDING', 'RETRYING') AND t.run_at <= now() AND t.tenant_id = :tenant_id
     GROUP BY t.queue
 """)
 
@@ -53,9 +53,9 @@ async def which_are_final(session: AsyncSession, ids: Sequence[UUID]) -> set[UUI
     return set((await session.execute(FINAL_OF, {"ids": list(ids)})).scalars())
 
 
-async def queue_ages(session: AsyncSession) -> dict[str, tuple[int, float]]:
+async def queue_ages(session: AsyncSession, tenant_id: int) -> dict[str, tuple[int, float]]:
     """Due tasks and the age in seconds of the oldest, by queue; queues with none are absent."""
-    rows = await session.execute(QUEUE_AGES)
+    rows = await session.execute(QUEUE_AGES, {"tenant_id": tenant_id})
     return {row.queue: (row.waiting, row.oldest_age) for row in rows}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import text
@@ -11,9 +12,10 @@ from shared.db.rows import dumps, loads
 from shared.domain.task import WorkerInfo
 
 REGISTER = text("""
-    INSERT INTO workers (id, hostname, pid, state, queues, types, missing, concurrency, version)
+    INSERT INTO workers (id, hostname, pid, state, queues, types, missing, concurrency, pool_size,
+                         pool_overflow, version)
     VALUES (:id, :hostname, :pid, :state, CAST(:queues AS text[]), CAST(:types AS text[]), CAST(:missing AS jsonb),
-            :concurrency, :version)
+            :concurrency, :pool_size, :pool_overflow, :version)
     ON CONFLICT (id) DO UPDATE SET state = excluded.state, seen_at = now(), beat = workers.beat + 1
 """)
 BEAT = text("UPDATE workers SET beat = beat + 1, seen_at = now(), state = :state WHERE id = :id RETURNING id")
@@ -22,7 +24,11 @@ LIVE = text("""
     SELECT w.*, EXTRACT(EPOCH FROM now() - w.seen_at)::float8 AS heartbeat_age
     FROM workers w WHERE w.seen_at > now() - make_interval(secs => :within) ORDER BY w.started_at, w.id
 """)
-RUNNING = text("SELECT t.worker_id, t.id FROM tasks t WHERE t.status = 'PROCESSING' ORDER BY t.id LIMIT 10000")
+RUNNING = text("""
+    SELECT t.worker_id, t.id FROM tasks t
+    WHERE t.status = 'PROCESSING' AND t.worker_id = ANY(CAST(:workers AS uuid[])) AND t.tenant_id = :tenant_id
+    ORDER BY t.id LIMIT 10000
+""")
 PRUNE = text("DELETE FROM workers WHERE seen_at < now() - make_interval(secs => :after)")
 
 
@@ -38,6 +44,8 @@ async def register(session: AsyncSession, worker: WorkerInfo) -> None:
             "types": worker.types,
             "missing": dumps(worker.missing),
             "concurrency": worker.concurrency,
+            "pool_size": worker.pool_size,
+            "pool_overflow": worker.pool_overflow,
             "version": worker.version,
         },
     )
@@ -70,6 +78,8 @@ async def live(session: AsyncSession, *, within: float) -> list[WorkerInfo]:
             concurrency=row["concurrency"],
             types=row["types"],
             missing=loads(row["missing"]),
+            pool_size=row["pool_size"],
+            pool_overflow=row["pool_overflow"],
             version=row["version"],
             started_at=row["started_at"],
             heartbeat_age=row["heartbeat_age"],
@@ -78,9 +88,9 @@ async def live(session: AsyncSession, *, within: float) -> list[WorkerInfo]:
     ]
 
 
-async def running_by_worker(session: AsyncSession) -> dict[UUID, list[UUID]]:
-    """Ids of running tasks by the worker that owns them."""
+async def running_by_worker(session: AsyncSession, tenant_id: int, workers: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+    """Ids of the tenant's running tasks, by the worker of ``workers`` that owns them."""
     found: dict[UUID, list[UUID]] = {}
-    for row in await session.execute(RUNNING):
+    for row in await session.execute(RUNNING, {"tenant_id": tenant_id, "workers": list(workers)}):
         found.setdefault(row.worker_id, []).append(row.id)
     return found

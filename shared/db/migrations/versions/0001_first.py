@@ -112,6 +112,8 @@ TABLES = (
         types text[] NOT NULL,
         missing jsonb NOT NULL,
         concurrency integer NOT NULL,
+        pool_size integer NOT NULL,
+        pool_overflow integer NOT NULL,
         version text NOT NULL,
         started_at timestamptz NOT NULL DEFAULT now()
     ) WITH (fillfactor = 50)
