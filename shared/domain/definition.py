@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import inspect
+import math
 import re
 import typing
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,8 @@ from shared.domain.retry import DEFAULT_RETRY, RetryPolicy
 Pool = Literal["thread", "process"]
 TYPE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 QUEUE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+MOST_ATTEMPTS = 32_767
+"""What the column holds."""
 
 
 class TaskModel(BaseModel):
@@ -75,8 +78,8 @@ def task(
         raise ValueError(f"task type {type!r}: use a lower-case letter, then letters, digits or _, at most 63")
     if not QUEUE_NAME.fullmatch(queue):
         raise ValueError(f"queue {queue!r}: use a lower-case letter, then letters, digits, _ or -, at most 63")
-    if timeout <= 0 or max_attempts < 1:
-        raise ValueError(f"task type {type!r}: timeout must be > 0 and max_attempts ≥ 1")
+    if not (0 < timeout < math.inf and 1 <= max_attempts <= MOST_ATTEMPTS):
+        raise ValueError(f"task type {type!r}: timeout must be > 0 and finite, max_attempts 1 to {MOST_ATTEMPTS}")
 
     def describe(handler: Handler) -> TaskDefinition:
         is_async = inspect.iscoroutinefunction(handler)

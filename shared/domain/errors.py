@@ -22,6 +22,7 @@ No class here knows HTTP: the API maps each ``code`` to a status once, at its do
 
 from __future__ import annotations
 
+import inspect
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -32,7 +33,8 @@ class TaskRunnerError(Exception):
     code: ClassVar[str] = "error"
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
+        # A subclass without a docstring inherits one: a handler's own Fatal often has none.
+        super().__init__(message or (inspect.getdoc(type(self)) or type(self).__name__).splitlines()[0])
 
 
 class ConfigurationError(TaskRunnerError):

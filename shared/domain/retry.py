@@ -5,11 +5,14 @@ Arithmetic only. Jitter is an argument in [0, 1), so every decision can be teste
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
 from shared.domain.outcomes import Failed
+
+LONGEST_SECONDS = 365 * 86_400
 
 
 class Backoff(Protocol):
@@ -22,12 +25,21 @@ class Backoff(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Exponential:
-    """``base × factor^(failures − 1)``, at most ``cap``, stretched by up to ``spread``. Seconds."""
+    """``base × factor^(failures − 1)``, at most ``cap``, stretched by up to ``spread``. Seconds.
+
+    Raises: ValueError for a curve that falls, or that no delay could hold.
+    """
 
     base: float = 120.0
     factor: float = 2.0
     cap: float = 3_600.0
     spread: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.base < math.inf and 1 <= self.factor <= 1_000 and 0 <= self.cap <= LONGEST_SECONDS):
+            raise ValueError(f"{self}: base and cap must be ≥ 0, cap at most a year, and factor 1 to 1000")
+        if not 0 <= self.spread <= 10:
+            raise ValueError(f"{self}: spread must be 0 to 10")
 
     def delay(self, failures: int, jitter: float, /) -> timedelta:
         # The exponent is bounded so that no count of failures overflows a float.
@@ -84,7 +96,9 @@ def describe_policy(policy: RetryPolicy) -> dict[str, object]:
         case Never():
             return {"kind": "never"}
         case ByError():
-            rules = {c.__name__: describe_policy(b) for c, b in policy.rules if isinstance(b, (Exponential, Never))}
-            otherwise = policy.otherwise
-            rest = describe_policy(otherwise) if isinstance(otherwise, (Exponential, Never)) else {"kind": "custom"}
-            return {"kind": "by_error", "rules": rules, "otherwise": rest}
+            rules = {c.__name__: _describe_backoff(b) for c, b in policy.rules}
+            return {"kind": "by_error", "rules": rules, "otherwise": _describe_backoff(policy.otherwise)}
+
+
+def _describe_backoff(backoff: Backoff) -> dict[str, object]:
+    return describe_policy(backoff) if isinstance(backoff, (Exponential, Never)) else {"kind": "custom"}

@@ -12,6 +12,8 @@ from shared.domain.states import AttemptOutcome, Status
 
 RESULT_LIMIT_BYTES = 1_048_576
 """A larger result fails the task: large output belongs in a file."""
+LONGEST_DELAY = timedelta(days=365)
+"""However long a handler or a provider asks for: a time past what PostgreSQL can add could never be settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ def _after_failure(
     error = TaskError(facts.type, facts.message, retryable=delay is not None, traceback=facts.traceback)
     if delay is None or at.attempt >= at.max_attempts:
         return failed(error, outcome or AttemptOutcome.FAILED)
-    return retried(error, delay, outcome or AttemptOutcome.RETRIED)
+    bounded = min(max(delay, timedelta(0)), LONGEST_DELAY)
+    return retried(error, bounded, outcome or AttemptOutcome.RETRIED)
 
 
 def _delay(at: Attempted, facts: Failed, policy: RetryPolicy, jitter: float, scale: float) -> timedelta | None:
