@@ -17,7 +17,7 @@ from shared.registry import Registry, discover
 from shared.settings import Settings
 
 LOOPBACK_URL = "http://127.0.0.1:8000"
-SUM = {"type": "simple_calculation", "input": {"a": 2, "b": 3, "operation": "add"}}
+SUM: dict[str, Any] = {"type": "simple_calculation", "input": {"a": 2, "b": 3, "operation": "add"}}
 
 
 @pytest.fixture(scope="session")
