@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import re
 import sys
 from typing import TYPE_CHECKING, cast
 
@@ -11,9 +12,11 @@ import structlog
 import structlog.tracebacks
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger, Processor
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
     from shared.settings import Settings
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 # The local variables of a frame hold payloads and keys: a trace shows lines of code alone.
 PLAIN_TRACEBACKS = structlog.processors.ExceptionRenderer(
@@ -35,9 +38,10 @@ def configure_logs(settings: Settings) -> None:
         render: list[Processor] = [PLAIN_TRACEBACKS, structlog.processors.JSONRenderer()]
     else:
         render = [
+            _escape_event,
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), pad_event_to=28, exception_formatter=structlog.dev.plain_traceback
-            )
+            ),
         ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=chain,
@@ -59,6 +63,12 @@ def configure_logs(settings: Settings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _escape_event(_logger: object, _method: str, facts: EventDict) -> EventDict:
+    """The console shows an event as it is (facts by their repr): it may neither start a line nor drive the terminal."""
+    facts["event"] = CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(facts["event"]))
+    return facts
 
 
 def get_logger(name: str) -> FilteringBoundLogger:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 import shared.tasks
 from shared.domain.definition import TaskDefinition
-from shared.domain.errors import ConfigurationError, InputRefused, UnknownTaskType
+from shared.domain.errors import ConfigurationError, InputRefused, UnknownTaskType, describe
 
 
 class Registry:
@@ -75,9 +75,12 @@ def discover(extra_modules: Iterable[str] = ()) -> Registry:
 def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # A user's module may raise anything at import; whatever it is, the process cannot go on.
-        raise ConfigurationError(f"task module {name!r} cannot be imported: {type(error).__name__}: {error}") from error
+        reason = " ".join(describe(error).split())
+        raise ConfigurationError(
+            f"task module {name!r} cannot be imported: {type(error).__name__}: {reason}"
+        ) from error
 
 
 def _definitions_in(module: ModuleType) -> Iterator[TaskDefinition]:

@@ -6,7 +6,7 @@ import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -17,6 +17,7 @@ from shared.domain.errors import ConfigurationError
 Names = Annotated[tuple[str, ...], NoDecode]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
+PORT = re.compile(r":([^:/?\]]*)(?=[/?]|$)")
 UNPREFIXED = ("DATABASE_URL", "REDIS_URL", "REDIS_RESULT_URL")
 
 
@@ -90,6 +91,16 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name!r} is not a queue name (a-z, 0-9, _ and -, at most 63)")
         return tuple(dict.fromkeys(value))
 
+    @field_validator("database_url", "redis_url", "redis_result_url", "smtp_url", "ai_base_url")
+    @classmethod
+    def _port_is_a_number(cls, value: SecretStr | str | None) -> SecretStr | str | None:
+        url = value.get_secret_value() if isinstance(value, SecretStr) else value or ""
+        # After the last @: a password may hold anything.
+        port = PORT.search(url.partition("://")[2].rpartition("@")[2])
+        if port is not None and not re.fullmatch(r"\d{0,5}", port.group(1)):
+            raise ValueError("the port must be a number")
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _driver_is_asyncpg(cls, value: SecretStr) -> SecretStr:
@@ -102,6 +113,8 @@ class Settings(BaseSettings):
     def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must start with redis://, rediss:// or unix://")
+        if value is not None:
+            _database_number(value.get_secret_value())
         return value
 
     @field_validator("ai_base_url")
@@ -123,13 +136,29 @@ class Settings(BaseSettings):
         """Where progress, streams and result copies live: by default the next database number."""
         if self.redis_result_url is not None:
             return self.redis_result_url.get_secret_value()
-        parts = urlsplit(self.redis_url.get_secret_value())
-        number = int(match.group(1)) if (match := re.fullmatch(r"/(\d+)", parts.path)) else 0
-        return urlunsplit(parts._replace(path=f"/{number + 1}"))
+        return _next_database(self.redis_url.get_secret_value())
 
     @property
     def max_upload_bytes(self) -> int:
         return self.max_upload_mb * 1_048_576
+
+
+def _database_number(url: str) -> int:
+    """The number as redis-py reads it: in the query, else in the path where that is no socket's."""
+    parts = urlsplit(url)
+    path = "" if parts.scheme == "unix" else parts.path.strip("/")
+    number = dict(parse_qsl(parts.query)).get("db", path) or "0"
+    if not number.isdecimal():
+        raise ValueError("the database must be a number, as in redis://host:6379/0")
+    return int(number)
+
+
+def _next_database(url: str) -> str:
+    base, _, query = url.partition("?")
+    options, following = dict(parse_qsl(query)), _database_number(url) + 1
+    if url.startswith("unix://") or "db" in options:
+        return f"{base}?{urlencode({**options, 'db': following})}"
+    return urlunsplit(urlsplit(url)._replace(path=f"/{following}"))
 
 
 def load_settings(**overrides: Any) -> Settings:
