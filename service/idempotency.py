@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from fastapi import Header
+from starlette.requests import Request
 
 from service.problems import Problem
 
 PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 EXACT_IN_DOUBLE = 2**53
 
-IdempotencyKey = Annotated[
-    str | None, Header(description="1–255 printable ASCII characters. A repeat gets the first answer again.")
-]
 
-
-def checked_key(key: str | None) -> str | None:
+def key_of(request: Request) -> str | None:
     """Raises: Problem (400), where the key is not 1 to 255 printable ASCII characters."""
+    key = request.headers.get("idempotency-key")
     if key is not None and not PRINTABLE.fullmatch(key):
         raise Problem("invalid_idempotency_key", "Idempotency-Key takes 1 to 255 printable ASCII characters.")
     return key

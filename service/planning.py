@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from starlette.requests import Request as StarletteRequest
+
 from service.dependencies import Caller
 from service.problems import Pointed, Problem, invalid
 from service.schemas.tasks import TaskRequest
@@ -64,8 +66,9 @@ def plan_task(caller: Caller, asked: TaskRequest, traceparent: str | None = None
         raise Refused(error.code, [(at + p, detail) for p, detail in error.errors]) from None
 
 
-def checked_traceparent(header: str | None) -> str | None:
+def traceparent_of(request: StarletteRequest) -> str | None:
     """The header where it is well formed; W3C wants any other ignored."""
+    header = request.headers.get("traceparent")
     return header if header and TRACEPARENT.fullmatch(header) else None
 
 

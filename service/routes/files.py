@@ -13,8 +13,9 @@ from starlette.responses import FileResponse, Response
 
 from service.creation import answered, created
 from service.dependencies import Caller, Reader, Writer
-from service.idempotency import IdempotencyKey, checked_key, digest_of
+from service.idempotency import digest_of, key_of
 from service.schemas.files import FileView
+from service.schemas.headers import IDEMPOTENCY_KEY, takes
 from service.schemas.responses import problems
 from service.strict_route import StrictRoute
 from service.uploads import Upload
@@ -61,11 +62,11 @@ SINGLE_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
     status_code=201,
     response_model=FileView,
     responses=problems(409),
-    openapi_extra=MULTIPART,
+    openapi_extra={**MULTIPART, **takes(IDEMPOTENCY_KEY)},
 )
-async def create_file(request: Request, caller: Writer, idempotency_key: IdempotencyKey = None) -> Response:
+async def create_file(request: Request, caller: Writer) -> Response:
     """Stores one file. It is named in a task's input by its id, and removed by retention."""
-    key = checked_key(idempotency_key)
+    key = key_of(request)
     upload = Upload(request)
     file_id, storage = new_id(), caller.stores.storage
     limit = caller.house.settings.max_upload_bytes

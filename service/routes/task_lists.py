@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from service.creation import answered, created
 from service.dependencies import Caller, Reader, Writer
-from service.idempotency import IdempotencyKey, checked_key, digest_of
+from service.idempotency import digest_of, key_of
 from service.pagination import DEFAULT_LIMIT, Cursor, Limit, next_link
-from service.planning import Refused, checked_traceparent, plan_task
+from service.planning import Refused, plan_task, traceparent_of
 from service.problems import MAX_ERRORS, Pointed, Problem, invalid
 from service.schemas.base import FilterText, Instant
+from service.schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT, takes
 from service.schemas.responses import problems
 from service.schemas.tasks import BatchRequest, BatchView, TaskPage
 from service.strict_route import StrictRoute
@@ -67,17 +68,22 @@ async def read_tasks(
     return json_answer({"data": data, "next_cursor": next_cursor}, headers=headers)
 
 
-@router.post("/batch", summary="Submit many tasks", status_code=201, response_model=BatchView, responses=problems(409))
+@router.post(
+    "/batch",
+    summary="Submit many tasks",
+    status_code=201,
+    response_model=BatchView,
+    responses=problems(409),
+    openapi_extra=takes(IDEMPOTENCY_KEY, TRACEPARENT),
+)
 async def create_batch(
     request: Request,
     caller: Writer,
     body: BatchRequest,
-    idempotency_key: IdempotencyKey = None,
-    traceparent: Annotated[str | None, Header(description="W3C trace context.")] = None,
 ) -> Response:
     """Accepts up to 10,000 tasks, all of them or none; a problem names the index of its task."""
-    key = checked_key(idempotency_key)
-    planned = await _plan_all(caller, body, checked_traceparent(traceparent))
+    key = key_of(request)
+    planned = await _plan_all(caller, body, traceparent_of(request))
     if key is None:
         return answered(_created(await submit(caller.stores, caller.tenant_id, planned)))
     stored: list[Task] = []

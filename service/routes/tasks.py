@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from service.connected import while_connected
 from service.creation import answered, created
 from service.dependencies import Caller, Reader, Writer
-from service.idempotency import IdempotencyKey, checked_key, digest_of
-from service.planning import Refused, checked_traceparent, plan_task
+from service.idempotency import digest_of, key_of
+from service.planning import Refused, plan_task, traceparent_of
 from service.preferences import MAX_WAIT_SECONDS, etag_of, matches, preferred_wait, retry_after
+from service.schemas.headers import IDEMPOTENCY_KEY, IF_NONE_MATCH, PREFER, TRACEPARENT, takes
 from service.schemas.responses import problems
 from service.schemas.tasks import AttemptList, TaskRequest, TaskView
 from service.strict_route import StrictRoute
@@ -28,7 +29,6 @@ from shared.queue.submit import hint, store, submit
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"], route_class=StrictRoute)
 
-Prefer = Annotated[list[str] | None, Header(description="`wait=N`: hold the answer up to N (≤ 60) s for the end.")]
 Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for the task to be final.")]
 
 
@@ -38,19 +38,17 @@ Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to w
     status_code=201,
     response_model=TaskView,
     responses={200: {"model": TaskView, "description": "It ended within `Prefer: wait`."}, **problems(409)},
+    openapi_extra=takes(IDEMPOTENCY_KEY, PREFER, TRACEPARENT),
 )
 async def create_task(
     request: Request,
     caller: Writer,
     body: TaskRequest,
-    idempotency_key: IdempotencyKey = None,
-    prefer: Prefer = None,
-    traceparent: Annotated[str | None, Header(description="W3C trace context.")] = None,
 ) -> Response:
     """Accepts a task and answers at once; workers run it. With `Prefer: wait=N`, answers with its end if it is near."""
-    key = checked_key(idempotency_key)
+    key = key_of(request)
     try:
-        new = plan_task(caller, body, checked_traceparent(traceparent))
+        new = plan_task(caller, body, traceparent_of(request))
     except Refused as refused:
         raise refused.problem() from None
     if key is None:
@@ -58,7 +56,7 @@ async def create_task(
         answer = _created(task)
     else:
         answer = await _submit_once(caller, key, digest_of("POST", request.url.path, await request.json()), new)
-    wait = preferred_wait(prefer or ())
+    wait = preferred_wait(request.headers.getlist("prefer"))
     if wait is None or answer.is_replay:
         return answered(answer)
     return await _finished_or(answer, request, caller, new.id, wait)
@@ -98,13 +96,13 @@ async def _finished_or(answer: Answer, request: Request, caller: Caller, task_id
     summary="Read a task",
     response_model=TaskView,
     responses={304: {"description": "Not changed since the ETag in `If-None-Match`."}, **problems(404)},
+    openapi_extra=takes(IF_NONE_MATCH),
 )
 async def read_task(
     request: Request,
     caller: Reader,
     task_id: UUID,
     wait: Wait = 0,
-    if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The task as it is now; with `wait`, as soon as it is final, or after so many seconds."""
     if wait:
@@ -116,7 +114,7 @@ async def read_task(
     headers = {"ETag": etag_of(body), "Cache-Control": "no-cache"}
     if not task.status.is_final:
         headers["Retry-After"] = retry_after(task)
-    if matches(if_none_match, headers["ETag"]):
+    if matches(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 
-from service.idempotency import canonical, checked_key, digest_of
+from service.idempotency import canonical, digest_of, key_of
 from service.problems import Problem
 from service.strict_json import loads
 
@@ -53,13 +54,21 @@ def test_the_canonical_form_ignores_order(given_: dict[str, Any]) -> None:
     assert canonical(given_) == canonical(dict(reversed(given_.items())))
 
 
+def keyed(key: str) -> Request:
+    return Request({"type": "http", "headers": [(b"idempotency-key", key.encode("latin-1"))]})
+
+
+def test_a_request_needs_no_key() -> None:
+    assert key_of(Request({"type": "http", "headers": []})) is None
+
+
 @pytest.mark.parametrize("key", ["k", "a key with blanks ~!", "x" * 255])
 def test_printable_keys_are_taken(key: str) -> None:
-    assert checked_key(key) == key
+    assert key_of(keyed(key)) == key
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "é", "a\tb", "a\x7f"])
 def test_other_keys_are_a_400(key: str) -> None:
     with pytest.raises(Problem) as refused:
-        checked_key(key)
+        key_of(keyed(key))
     assert (refused.value.status_code, refused.value.code) == (400, "invalid_idempotency_key")
