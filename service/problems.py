@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import asyncpg
 import orjson
@@ -96,13 +97,18 @@ def answer(problem: Problem, scope: Scope) -> Response:
         "title": KNOWN[problem.code][1],
         "status": problem.status_code,
         "detail": problem.detail,
-        "instance": scope["raw_path"].decode("ascii", "replace") if "raw_path" in scope else scope["path"],
+        "instance": path_as_sent(scope),
         "code": problem.code,
         "request_id": request_id,
     }
     if problem.errors:
         body["errors"] = [{"pointer": at, "detail": message} for at, message in problem.errors]
     return Response(orjson.dumps(body), problem.status_code, problem.headers, media_type=MEDIA_TYPE)
+
+
+def path_as_sent(scope: Scope) -> str:
+    """The path still percent-encoded: a URI for a document, and no control character for a log."""
+    return str(scope.get("raw_path") or quote(scope["path"]).encode(), "ascii", "replace")
 
 
 async def handle(request: Request, error: Exception) -> Response:

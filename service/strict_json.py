@@ -1,6 +1,6 @@
 """JSON as the API reads it: stricter than ``json``, so that what was checked is what is stored.
 
-    not UTF-8, a BOM, a syntax error, NaN, Infinity or 1e999, a key twice, nested deeper than 64
+    not UTF-8, a BOM, a syntax error, NaN, Infinity or 1e999, a key twice, nested deeper than 64, a million containers
         → ``JSONRefused``, code ``malformed_json``
     NUL or half a surrogate pair in any string, an integer beyond 64 bits
         → ``JSONRefused``, code ``validation_error``, with a pointer to it
@@ -20,6 +20,8 @@ from typing import Any
 from shared.registry import pointer
 
 MAX_DEPTH = 64
+# An empty object is two bytes here and 64 in memory: 32 MiB of them would take a gigabyte.
+MAX_CONTAINERS = 1_000_000
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 BOM = b"\xef\xbb\xbf"
 # A NUL or a lone surrogate can only come escaped: raw ones are a syntax error, or no UTF-8.
@@ -47,7 +49,10 @@ def loads(body: bytes) -> Any:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise JSONRefused(f"The body is not UTF-8 (byte {error.start}).") from None
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+    containers = body.count(b"{") + body.count(b"[")
+    if containers > MAX_CONTAINERS:
+        raise JSONRefused(f"The body holds more than {MAX_CONTAINERS} objects and arrays.")
+    if containers > MAX_DEPTH:
         _check_depth(text)
     has_long_digits = LONG_DIGITS.search(body) is not None
     try:

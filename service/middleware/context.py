@@ -8,6 +8,7 @@ import time
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.problems import path_as_sent
 from shared.domain.ids import new_id
 from shared.logs import get_logger
 
@@ -60,4 +61,6 @@ def _log_access(scope: Scope, status: int, seconds: float) -> None:
     waited_on_purpose = b"wait=" in scope["query_string"]
     is_notable = status >= 500 or status == 0 or (seconds > SLOW_SECONDS and not waited_on_purpose)
     write = log.info if is_notable else log.debug
-    write("request_ended", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1_000, 1))
+    write(
+        "request_ended", method=scope["method"], path=path_as_sent(scope), status=status, ms=round(seconds * 1_000, 1)
+    )

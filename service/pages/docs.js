@@ -9,6 +9,10 @@ function make(tag, { text, ...attributes } = {}, ...children) {
   return node;
 }
 
+// `code` in a text becomes an element; all else stays text.
+const prose = (text) => make("p", {}, ...(text ?? "").split("`").map((piece, index) =>
+  index % 2 ? make("code", { text: piece }) : piece));
+
 const resolve = (document, value) =>
   value?.$ref ? value.$ref.split("/").slice(1).reduce((at, key) => at[key], document) : value;
 
@@ -25,7 +29,7 @@ function typeOf(schema) {
 function table(rows) {
   return make("table", {}, ...rows.map(([name, kind, text]) =>
     make("tr", {}, make("td", {}, make("code", { text: name })),
-      make("td", {}, make("span", { text: kind, class: "faint" }), text ? make("p", { text }) : null))));
+      make("td", {}, make("span", { text: kind, class: "faint" }), text ? prose(text) : null))));
 }
 
 function fields(document, schema, seen = new Set()) {
@@ -57,15 +61,15 @@ function operation(document, path, method, item) {
   const [, success] = answers.find(([status]) => status < "300") ?? [];
   return make("article", { id },
     make("h3", {}, make("span", { text: method.toUpperCase(), class: `method ${method}` }), make("code", { text: path })),
-    make("p", { text: item.description ?? item.summary }),
+    prose(item.description ?? item.summary),
     parameters.length ? make("h4", { text: "Parameters" }) : null, parameters.length ? table(parameters) : null,
     body(document, "Body", item.requestBody?.content), body(document, "Answer", success?.content),
-    make("h4", { text: "Statuses" }), table(answers.map(([status, { description }]) => [status, description, ""])));
+    make("h4", { text: "Statuses" }), table(answers.map(([status, { description }]) => [status, "", description])));
 }
 
 function render(document) {
   window.document.title = byId("title").textContent = `${document.info.title} ${document.info.version}`;
-  byId("description").textContent = document.info.description;
+  byId("description").replaceChildren(...prose(document.info.description).childNodes);
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, item]) => ({ path, method, item })));
   byId("operations").replaceChildren();

@@ -40,7 +40,7 @@ class TaskRequest(Inbound):
     )
     run_at: Instant | None = None
     expires_at: Instant | None = Field(default=None, description="Not started by then: FAILED, `expired`.")
-    timeout: Annotated[float, Field(gt=0, le=YEAR, allow_inf_nan=False)] | None = Field(
+    timeout: Annotated[float, Field(ge=0.001, le=YEAR, allow_inf_nan=False)] | None = Field(
         default=None, description="Seconds one attempt may take."
     )
     max_attempts: Annotated[int, Field(ge=1, le=1_000)] | None = None

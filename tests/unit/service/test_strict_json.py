@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.strict_json import MAX_DEPTH, JSONRefused, loads
+from service.strict_json import MAX_CONTAINERS, MAX_DEPTH, JSONRefused, loads
 
 MALFORMED = [
     b"",
@@ -37,6 +37,7 @@ MALFORMED = [
     b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
     b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1),
     b"[" * 100_000,
+    b"[" + b"{}," * MAX_CONTAINERS + b"{}]",
 ]
 IMPOSSIBLE = [
     (b'{"a": "x\\u0000"}', "/a"),
