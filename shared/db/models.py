@@ -10,12 +10,24 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, MetaData, SmallInteger, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB, REAL, TEXT, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 WAITING = "status IN ('PENDING', 'RETRYING')"
 NAMING = {
+    "ix": "ix_%(column_0_label)s",
     "pk": "%(table_name)s_pkey",
     "fk": "%(table_name)s_%(column_0_name)s_fkey",
     "ck": "%(table_name)s_%(constraint_name)s_check",
@@ -39,7 +51,7 @@ class Base(DeclarativeBase):
 class TenantRow(Base):
     __tablename__ = "tenants"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
@@ -130,6 +142,9 @@ class WorkerRow(Base):
     pool_overflow: Mapped[int]
     version: Mapped[str]
     started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    # Every heartbeat is a new version of a row.
+    __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
 
 
 class QueueRow(Base):

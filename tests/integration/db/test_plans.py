@@ -1,0 +1,193 @@
+"""How PostgreSQL finds rows for the hot statements: by index and nested loop, whatever the table's size.
+
+Each statement is planned for its own parameters and, as a prepared statement is after some runs,
+for any: PostgreSQL may take either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+import pytest_asyncio
+from sqlalchemy import TextClause, text
+from sqlalchemy.dialects.postgresql.asyncpg import dialect
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
+
+from shared.db.statements import claim, lookup, moves, settle, workers
+from shared.db.statements.claim import Claimant
+from shared.domain.states import Status
+from shared.domain.task import TaskFilter
+from shared.domain.verdict import completed
+from tests.support.servers import Servers
+from tests.support.stores import QUEUES
+
+WORKER = uuid4()
+WHO = Claimant(WORKER, QUEUES, ("simple_calculation", "unreliable_task"))
+
+# Of forty tasks 32 are done, 1 failed, 1 runs, and 6 wait, 1 of them for tomorrow; of 200 tenants; ids as UUIDv7 are.
+SEED = """
+    INSERT INTO tasks (id, tenant_id, type, queue, priority, status, lease, worker_id, max_attempts, timeout, input,
+                       created_at, run_at, started_at, finished_at, expires_at, tags)
+    SELECT CAST(lpad(to_hex(1700000000000 + n), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0') AS uuid),
+           1 + n / 40 % 200, 'simple_calculation',
+           (ARRAY['urgent', 'ai_processing', 'demo_tasks'])[1 + n % 3], n / 3 % 10, s.status,
+           CASE WHEN s.status = 'PROCESSING' THEN gen_random_uuid() END,
+           CASE WHEN s.status IN ('PROCESSING', 'COMPLETED') THEN gen_random_uuid() END,
+           4, 60, jsonb_build_object('n', n), now() - interval '1 day',
+           now() + CASE WHEN n % 40 = 38 THEN interval '1 day' ELSE interval '-1 day' END,
+           CASE WHEN s.status IN ('PROCESSING', 'COMPLETED') THEN now() - interval '1 hour' END,
+           CASE WHEN s.status IN ('COMPLETED', 'FAILED') THEN now() END,
+           CASE WHEN n % 50 = 0 THEN now() + interval '1 hour' END, ARRAY['tag' || n % 100]
+    FROM generate_series(1, 40000) AS n,
+         LATERAL (SELECT CASE WHEN n % 40 < 32 THEN 'COMPLETED' WHEN n % 40 = 32 THEN 'FAILED'
+                              WHEN n % 40 = 33 THEN 'PROCESSING' WHEN n % 40 = 34 THEN 'RETRYING'
+                              ELSE 'PENDING' END AS status) s
+"""
+ATTEMPTS = """
+    INSERT INTO attempts (task_id, version, attempt, generation, started_at, finished_at, outcome)
+    SELECT id, 3, 1, 1, now(), now(), 'retried' FROM tasks LIMIT 20000
+"""
+
+
+class Recorded:
+    """Stands in for a session: keeps what a statement function would execute, and answers nothing."""
+
+    def __init__(self) -> None:
+        self.statement: TextClause = text("")
+        self.parameters: dict[str, Any] = {}
+
+    async def execute(self, statement: TextClause, parameters: dict[str, Any] | None = None) -> Recorded:
+        self.statement, self.parameters = statement, parameters or {}
+        return self
+
+    def mappings(self) -> Recorded:
+        return self
+
+    scalars = mappings
+
+    def first(self) -> None:
+        return None
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+
+@pytest_asyncio.fixture(scope="module")
+async def connection(servers: Servers) -> AsyncIterator[AsyncConnection]:
+    """A database of 40,000 tasks, analysed."""
+    with servers.lend_database() as url:
+        engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+        async with engine.connect() as opened:
+            await opened.exec_driver_sql("INSERT INTO tenants (id, name) SELECT n, n FROM generate_series(2, 200) AS n")
+            await opened.exec_driver_sql(SEED)
+            await opened.exec_driver_sql(ATTEMPTS)
+            await opened.execute(text("VACUUM ANALYZE"))
+            yield opened
+        await engine.dispose()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def ids(connection: AsyncConnection) -> list[UUID]:
+    found = await connection.execute(text("SELECT id FROM tasks ORDER BY md5(id::text) LIMIT 100"))
+    return list(found.scalars())
+
+
+Call = Callable[[AsyncSession, Sequence[UUID]], Awaitable[object]]
+NOW = datetime.now(UTC)
+OURS = 1
+
+
+ONE_OF_TENANT = {"tasks_pkey", "tasks_list"}
+"""Either finds one task of one tenant at once."""
+
+
+def run_of(task_id: UUID) -> settle.Settlement:
+    return settle.Settlement(task_id, uuid4(), completed("{}"), None)
+
+
+CASES: dict[str, tuple[Call, set[str]]] = {
+    "claim one hint": (lambda s, ids: claim.claim_by_ids(s, WHO, uuid4(), ids[:1]), {"tasks_pkey"}),
+    "claim many hints": (lambda s, ids: claim.claim_by_ids(s, WHO, uuid4(), ids), {"tasks_pkey"}),
+    "poll one": (lambda s, _: claim.claim_by_order(s, WHO, uuid4(), 1), {"tasks_claim", "tasks_pkey"}),
+    "poll many": (lambda s, _: claim.claim_by_order(s, WHO, uuid4(), 100), {"tasks_claim", "tasks_pkey"}),
+    "settle one": (lambda s, ids: settle.settle(s, [run_of(ids[0])]), {"tasks_pkey"}),
+    "settle many": (lambda s, ids: settle.settle(s, [run_of(i) for i in ids]), {"tasks_pkey"}),
+    "get": (lambda s, ids: lookup.get_task(s, OURS, ids[0]), ONE_OF_TENANT),
+    "attempts": (lambda s, ids: lookup.list_attempts(s, ids[0]), {"tasks_pkey", "attempts_pkey"}),
+    "which are final": (lookup.which_are_final, {"tasks_pkey"}),
+    "cancels among": (lambda s, ids: moves.cancels_among(s, [(i, uuid4()) for i in ids]), {"tasks_pkey"}),
+    "cancel": (lambda s, ids: moves.cancel(s, OURS, ids[0]), ONE_OF_TENANT),
+    "retry": (lambda s, ids: moves.retry(s, OURS, ids[0]), ONE_OF_TENANT),
+    "expire": (lambda s, _: moves.expire(s, most=500), {"tasks_expiry", "tasks_pkey"}),
+    "running": (lambda s, _: workers.running_by_worker(s, OURS, [WORKER]), {"tasks_running"}),
+    "list": (lambda s, _: lookup.list_tasks(s, OURS, TaskFilter(), limit=50, before=None), {"tasks_list"}),
+    "next page": (lambda s, ids: lookup.list_tasks(s, OURS, TaskFilter(), limit=50, before=ids[0]), {"tasks_list"}),
+    "list by type": (
+        lambda s, _: lookup.list_tasks(s, OURS, TaskFilter(types=("simple_calculation",)), limit=50, before=None),
+        {"tasks_list"},
+    ),
+    "list failed": (
+        lambda s, _: lookup.list_tasks(s, OURS, TaskFilter(statuses=(Status.FAILED,)), limit=50, before=None),
+        {"tasks_failed"},
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("name", CASES)
+async def test_a_hot_statement_goes_by_its_index(
+    connection: AsyncConnection, ids: list[UUID], name: str, mode: str
+) -> None:
+    call, indexes = CASES[name]
+    recorded = Recorded()
+    await call(cast("AsyncSession", recorded), ids)
+    nodes = list(walk(await plan_of(connection, recorded, mode)))
+    of_tasks = [node for node in nodes if node.get("Relation Name") == "tasks" and node["Node Type"] != "ModifyTable"]
+    unbounded = [node for node in of_tasks if "Index Cond" not in node and "Recheck Cond" not in node]
+    assert unbounded == [], "every row is found by an index, for this statement's own ids, workers or tenant"
+    used = {node["Index Name"] for node in nodes if is_ours(node)}
+    assert used == indexes or (indexes is ONE_OF_TENANT and used < indexes)
+    if indexes == {"tasks_list"}:
+        kinds = {node["Node Type"] for node in nodes}
+        assert "Sort" not in kinds, "the index gives the order, and the limit ends the scan"
+
+
+def is_ours(node: dict[str, Any]) -> bool:
+    return str(node.get("Index Name")).startswith(("tasks_", "attempts_"))
+
+
+async def plan_of(connection: AsyncConnection, recorded: Recorded, mode: str) -> dict[str, Any]:
+    """The plan PostgreSQL takes for the statement once prepared."""
+    compiled = recorded.statement.compile(dialect=dialect())  # type: ignore[no-untyped-call]
+    values = [literal(recorded.parameters[key]) for key in compiled.positiontup or ()]
+    await connection.exec_driver_sql(f"SET plan_cache_mode = {mode}")
+    await connection.exec_driver_sql(f"PREPARE tried AS {compiled.string}")
+    try:
+        arguments = f"({', '.join(values)})" if values else ""
+        shown = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) EXECUTE tried{arguments}")
+        found = shown.scalar_one()
+    finally:
+        await connection.exec_driver_sql("DEALLOCATE tried")
+    plans = orjson.loads(found) if isinstance(found, str) else found
+    return cast("dict[str, Any]", plans[0]["Plan"])
+
+
+def literal(value: Any) -> str:
+    """A value as SQL; arrays in PostgreSQL's own notation."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, list):
+        parts = ("NULL" if part is None else '"' + str(part).replace('"', '\\"') + '"' for part in value)
+        return "'{" + ",".join(parts) + "}'"
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from walk(child)
