@@ -1,0 +1,93 @@
+"""The image, the compose file and the units against the code: what they leave out, name and promise. Starts nothing."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.metadata import requires
+
+from packaging.requirements import Requirement
+
+from shared.settings import UNPREFIXED, Settings
+from tests.house.tree import ROOT
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
+CANCEL_GRACE_SECONDS = 5
+VARIABLES = {
+    name.upper() if name.upper() in UNPREFIXED else f"TASKRUNNER_{name.upper()}" for name in Settings.model_fields
+}
+
+
+def needed_by(requirements: list[str]) -> set[str]:
+    """The packages that these stand for, and all that those need."""
+    found: set[str] = set()
+    waiting = [(Requirement(line).name, frozenset(Requirement(line).extras)) for line in requirements]
+    seen = set(waiting)
+    while waiting:
+        name, extras = waiting.pop()
+        found.add(name.lower().replace("_", "-"))
+        for line in requires(name) or []:
+            one = Requirement(line)
+            entry = (one.name, frozenset(one.extras))
+            applies = one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in extras or {""})
+            if applies and entry not in seen:
+                seen.add(entry)
+                waiting.append(entry)
+    return found
+
+
+def test_the_image_leaves_out_what_only_up_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = needed_by([*project["dependencies"], *extras["local-ai"]])
+    match = re.search(r"grep -vxE '\(([^)]*)\)==", DOCKERFILE)
+    assert match
+    assert set(match[1].split("|")) == needed_by(extras["embedded"]) - wanted
+
+
+def test_the_image_runs_as_nobody_in_particular() -> None:
+    last_stage = DOCKERFILE.rpartition("\nFROM ")[2]
+    assert "\nUSER 10001\n" in last_stage
+    assert re.search(r'^CMD \["uvicorn", "service\.app:create_app", "--factory"', last_stage, re.MULTILINE)
+    assert "pip install" not in last_stage
+
+
+def test_every_variable_of_compose_is_in_the_example() -> None:
+    named = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", COMPOSE))
+    assert named - set(re.findall(r"^#?([A-Z_]+)=", EXAMPLE, re.MULTILINE)) == set()
+
+
+def test_secrets_are_asked_for_and_empty_in_the_example() -> None:
+    required = set(re.findall(r"(?<!\$)\$\{([A-Z_]+):\?", COMPOSE))
+    assert required == {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "TASKRUNNER_SECRET_KEY", "TASKRUNNER_BOOTSTRAP_KEY"}
+    assert set(re.findall(r"^([A-Z_]+)=$", EXAMPLE, re.MULTILINE)) == required
+
+
+def test_every_setting_named_is_one() -> None:
+    units = [path.read_text(encoding="utf-8") for path in (ROOT / "deploy").rglob("*.service")]
+    assert len(units) == 3
+    for text in (DOCKERFILE, COMPOSE, EXAMPLE, *units):
+        named = set(re.findall(r"\bTASKRUNNER_[A-Z_]+\b", text)) - {"TASKRUNNER_TAG"}
+        assert named - VARIABLES == set()
+
+
+def test_a_worker_has_longer_to_stop_than_its_tasks() -> None:
+    grace = Settings.model_fields["shutdown_grace"].default + CANCEL_GRACE_SECONDS
+    worker = COMPOSE[COMPOSE.index("\n  worker:") :]
+    unit = (ROOT / "deploy/systemd/taskrunner-worker@.service").read_text(encoding="utf-8")
+    for pattern, text in ((r"stop_grace_period: (\d+)s", worker), (r"TimeoutStopSec=(\d+)", unit)):
+        match = re.search(pattern, text)
+        assert match
+        assert int(match[1]) > grace
+
+
+def test_workers_scale() -> None:
+    worker = COMPOSE[COMPOSE.index("\n  worker:") : COMPOSE.index("\nnetworks:")]
+    assert "container_name:" not in COMPOSE
+    assert "ports:" not in worker
+
+
+def test_the_api_is_published_on_loopback_and_nothing_else_is() -> None:
+    assert re.findall(r"ports: (.*)", COMPOSE) == ['["${API_ADDRESS:-127.0.0.1}:${API_PORT:-8000}:8000"]']

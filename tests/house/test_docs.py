@@ -1,0 +1,151 @@
+"""What the pages name exists: targets, commands, options, settings, paths, links, routes, states, defaults."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+import typer.main
+from pydantic import SecretStr
+from typer.core import TyperGroup
+
+from service.app import build
+from service.cli.exits import ExitCode
+from service.cli.main import app
+from shared.domain.states import MOVES
+from shared.registry import discover
+from shared.settings import UNPREFIXED, Settings
+from tests.house.pages import Page, page, pages
+from tests.house.tree import ROOT
+
+LANGUAGES = {"bash", "console", "python", "json", "text", "dockerfile"}
+OTHER_VARIABLES = {"TASKRUNNER_URL", "TASKRUNNER_API_KEY"}
+OUR_PATH = re.compile(r"(?<![\w./-])(?:service|worker|shared|tests|docs|deploy)/[\w./@-]*")
+ROOT_FILE = re.compile(r"(?:[\w-]+|\.env)\.(?:toml|yaml|lock|example)|Makefile|Dockerfile")
+OPTION = re.compile(r"--[a-z][a-z-]+")
+ROUTE = re.compile(r"`(GET|POST|DELETE) (/[\w/{}-]+)`")
+
+
+@pytest.fixture(params=pages(), ids=lambda page: page.name)
+def each(request: pytest.FixtureRequest) -> Page:
+    chosen: Page = request.param
+    return chosen
+
+
+def commands() -> dict[str, set[str]]:
+    """The options of every command of ``taskrunner``."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    named = group.commands.items()
+    return {name: {"--help"}.union(*(parameter.opts for parameter in command.params)) for name, command in named}
+
+
+def variable_of(setting: str) -> str:
+    return setting.upper() if setting.upper() in UNPREFIXED else f"TASKRUNNER_{setting.upper()}"
+
+
+def test_make_targets_exist(each: Page) -> None:
+    targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {match for code in each.code for match in re.findall(r"\bmake ([a-z][\w-]*)", code)}
+    assert named - targets == set()
+
+
+def test_commands_and_their_options_exist(each: Page) -> None:
+    known = commands()
+    for code in each.code:
+        for name, rest in re.findall(r"\btaskrunner ([a-z]+)\b([^|&]*)", code):
+            assert name in known, code
+            assert set(OPTION.findall(rest)) - known[name] == set(), code
+
+
+def test_settings_exist(each: Page) -> None:
+    known = {variable_of(name) for name in Settings.model_fields} | OTHER_VARIABLES
+    assert set(re.findall(r"\bTASKRUNNER_[A-Z_]+\b", each.text)) - known == set()
+
+
+def test_paths_exist(each: Page) -> None:
+    for code in each.code:
+        named = [*OUR_PATH.findall(code), *(word for word in re.split(r"\s+", code) if ROOT_FILE.fullmatch(word))]
+        assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_links_lead_somewhere(each: Page) -> None:
+    for link in each.links:
+        if link.startswith("https://"):
+            continue
+        target, _, anchor = link.partition("#")
+        found = (each.path.parent / target).resolve() if target else each.path
+        assert found.exists(), link
+        assert not anchor or anchor in Page(found).anchors, link
+
+
+def test_every_block_says_what_it_is(each: Page) -> None:
+    assert {block.language for block in each.blocks} - LANGUAGES == set()
+
+
+def test_shell_lines_can_be_read(each: Page) -> None:
+    for block in each.blocks:
+        if block.language in {"bash", "console"}:
+            shlex.split("\n".join(block.commands) if block.language == "console" else block.text, comments=True)
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    rows = {row[0].strip("`"): row[1] for row in page("docs/configuration.md").rows if row[0].startswith("`")}
+    expected = {variable_of(name): shown(field.default) for name, field in Settings.model_fields.items()}
+    assert {name: rows.get(name) for name in expected} == expected
+    assert set(rows) - set(expected) == OTHER_VARIABLES
+
+
+def shown(default: object) -> str:
+    value = default.get_secret_value() if isinstance(default, SecretStr) else default
+    match value:
+        case None | ():
+            return "unset"
+        case bool():
+            return f"`{str(value).lower()}`"
+        case tuple():
+            return f"`{','.join(value)}`"
+        case float():
+            return f"`{value:g}`"
+        case _:
+            return f"`{value}`"
+
+
+def test_every_task_type_is_documented_with_its_queue_and_time_limit() -> None:
+    queues = {row[0].strip("`"): row[2].strip("`") for row in page("README.md").rows if len(row) == 3}
+    sections = re.split(r"^## ", page("docs/task-types.md").text, flags=re.MULTILINE)
+    for definition in discover():
+        assert queues[definition.type] == definition.queue
+        (section,) = (text for text in sections if text.startswith(definition.type + "\n"))
+        assert f"Queue `{definition.queue}`" in section
+        assert f"time limit {definition.timeout:g} s" in section
+        for model in (definition.input_model, definition.output_model):
+            assert [name for name in model.model_fields if f"`{name}`" not in section] == []
+
+
+def test_every_route_is_documented_and_every_documented_route_exists() -> None:
+    schema = build(Settings(), discover()).openapi()
+    served = {(method.upper(), path) for path, methods in schema["paths"].items() for method in methods}
+    text = page("docs/api.md").prose
+    named = {(method, path if path.startswith("/health") else f"/api/v1{path}") for method, path in ROUTE.findall(text)}
+    assert {(method, re.sub(r"\{\w+\}", "{id}", path)) for method, path in served} == named
+
+
+def test_the_table_of_states_is_the_one_in_force() -> None:
+    moves = set()
+    for row in page("docs/concepts.md").rows:
+        sources, target = re.findall(r"`([A-Z]+)`", row[0]), re.fullmatch(r"`([A-Z]+)`", row[1])
+        if target:
+            moves |= {(source, target[1]) for source in sources}
+    assert moves == {(source.value, target.value) for source, targets in MOVES.items() for target in targets}
+
+
+def test_every_exit_code_is_documented() -> None:
+    documented = {row[0] for row in page("docs/cli.md").rows}
+    assert {str(int(code)) for code in ExitCode} <= documented
+
+
+def test_every_command_is_documented() -> None:
+    text = page("docs/cli.md").text
+    assert [name for name in commands() if f"`taskrunner {name}" not in text] == []
