@@ -55,7 +55,7 @@ def task_view(task: Task, *, with_traceback: bool = False, waits_for: str | None
         "attempt": task.attempt,
         "max_attempts": task.max_attempts,
         "generation": task.generation,
-        "timeout": round(task.timeout, 3),  # the column holds 24 bits: 0.1 comes back as 0.10000000149
+        "timeout": task.timeout,
         "cancel_requested": task.cancel_requested,
         "created_at": task.created_at,
         "updated_at": task.updated_at,

@@ -22,7 +22,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB, REAL, TEXT, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, DOUBLE_PRECISION, JSONB, TEXT, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 WAITING = "status IN ('PENDING', 'RETRYING')"
@@ -42,7 +42,7 @@ class Base(DeclarativeBase):
         datetime: TIMESTAMP(timezone=True),
         str: TEXT(),
         bytes: BYTEA(),
-        float: REAL(),
+        float: DOUBLE_PRECISION(),
         list[str]: ARRAY(TEXT()),
         dict[str, Any]: JSONB(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from uuid import UUID
@@ -56,14 +57,16 @@ class Serving:
         self._stores = stores
         self._workers: list[WorkerInfo] = []
         self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
 
     async def why_waiting(self, task: Task) -> str | None:
         """What is missing for ``task`` to start, or None where nothing is, or it does not wait."""
         if task.status not in {Status.PENDING, Status.RETRYING}:
             return None
-        if time.monotonic() - self._read_at > CACHE_SECONDS:
-            self._read_at = time.monotonic()
-            self._workers = await live_workers(self._stores)
+        async with self._reading:
+            if time.monotonic() - self._read_at > CACHE_SECONDS:
+                self._workers = await live_workers(self._stores)
+                self._read_at = time.monotonic()
         return missing_for(task.type, task.queue, self._workers)
 
 

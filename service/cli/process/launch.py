@@ -18,7 +18,7 @@ DRAIN_SECONDS = 5
 
 def api_command(host: str, port: int, workers: int = 1) -> tuple[str, ...]:
     # The access log would be a line per poll of every client; the service counts requests instead.
-    quiet = ("--no-access-log", "--no-server-header", "--log-level", "warning")
+    quiet = ("--no-access-log", "--no-server-header", "--no-proxy-headers", "--log-level", "warning")
     where = ("--host", host, "--port", str(port), "--workers", str(workers))
     return (
         *(sys.executable, "-m", "uvicorn", "service.app:create_app", "--factory"),

@@ -23,7 +23,7 @@ INSERT = text("""
            u.request_id, u.traceparent, u.expires_at,
            COALESCE(u.run_at, now() + make_interval(secs => u.delay))
     FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:queues AS text[]), CAST(:priorities AS smallint[]),
-                CAST(:max_attempts AS smallint[]), CAST(:timeouts AS real[]), CAST(:inputs AS text[]),
+                CAST(:max_attempts AS smallint[]), CAST(:timeouts AS double precision[]), CAST(:inputs AS text[]),
                 CAST(:metadatas AS text[]), CAST(:tags AS text[]), CAST(:request_ids AS text[]),
                 CAST(:traceparents AS text[]), CAST(:expires_ats AS timestamptz[]), CAST(:run_ats AS timestamptz[]),
                 CAST(:delays AS double precision[]))

@@ -54,7 +54,7 @@ TABLES = (
         losses smallint NOT NULL DEFAULT 0,
         crashes smallint NOT NULL DEFAULT 0,
         cancel_requested boolean NOT NULL DEFAULT false,
-        timeout real NOT NULL,
+        timeout double precision NOT NULL,
         created_at timestamptz NOT NULL DEFAULT now(),
         updated_at timestamptz NOT NULL DEFAULT now(),
         run_at timestamptz NOT NULL DEFAULT now(),
