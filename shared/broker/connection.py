@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
 T = TypeVar("T")
@@ -64,11 +64,13 @@ class Broker:
 
 def connect(url: str, *, socket_timeout: float | None = SOCKET_TIMEOUT) -> Redis:
     """A client that never waits longer than its time-outs, and connects when first used."""
-    client: Redis = Redis.from_url(
+    # A pool that makes callers wait: redis-py's plain one calls the 51st at once an error, as if Redis were away.
+    pool = BlockingConnectionPool.from_url(
         url,
+        max_connections=50,
+        timeout=SOCKET_TIMEOUT,
         socket_timeout=socket_timeout,
         socket_connect_timeout=CONNECT_TIMEOUT,
-        max_connections=50,
         health_check_interval=0,
     )
-    return client
+    return Redis.from_pool(pool)
