@@ -47,7 +47,6 @@ KNOWN: Mapping[str, tuple[int, str]] = {
     "unsupported_media_type": (415, "Unsupported media type"),
     "validation_error": (422, "The request is not valid"),
     "unknown_task_type": (422, "Unknown task type"),
-    "unknown_queue": (422, "Unknown queue"),
     "not_available": (422, "Not available yet"),
     "idempotency_key_reused": (422, "The Idempotency-Key was used with another body"),
     "headers_too_large": (431, "The header fields are too large"),

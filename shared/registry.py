@@ -51,7 +51,7 @@ class Registry:
         try:
             return definition.input_model.model_validate(given)
         except ValidationError as error:
-            raise InputRefused([(pointer(e["loc"]), e["msg"]) for e in error.errors()]) from None
+            raise InputRefused([(pointer(place(given, e["loc"])), e["msg"]) for e in error.errors()]) from None
 
 
 def discover(extra_modules: Iterable[str] = ()) -> Registry:
@@ -87,6 +87,23 @@ def _definitions_in(module: ModuleType) -> Iterator[TaskDefinition]:
     for value in vars(module).values():
         if isinstance(value, TaskDefinition) and value.handler.__module__ == module.__name__:
             yield value
+
+
+def place(value: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """``location`` without the names pydantic puts between the steps of a union: only what leads into ``value``.
+
+    The last step may name a field that is missing.
+    """
+    steps: list[int | str] = []
+    for index, step in enumerate(location):
+        is_last = index == len(location) - 1
+        if isinstance(value, dict) and (step in value or is_last):
+            steps.append(step)
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            steps.append(step)
+            value = value[step]
+    return tuple(steps)
 
 
 def pointer(location: tuple[int | str, ...]) -> str:
