@@ -111,9 +111,7 @@ async def test_a_waiting_task_is_cancelled_at_once(stores: Stores, planned: Plan
         await cancel(stores, 1, task.id)
 
 
-async def test_a_cancel_request_is_sticky_through_a_retry(
-    stores: Stores, planned: Planned, claimant: Claimant
-) -> None:
+async def test_a_cancel_request_is_sticky_through_a_retry(stores: Stores, planned: Planned, claimant: Claimant) -> None:
     task = await submitted(stores, planned)
     run = await claimed(stores, claimant, task)
     asked = await cancel(stores, 1, task.id)
@@ -152,9 +150,7 @@ async def test_a_delayed_task_is_scheduled_and_not_claimable(
     assert await list_tasks(stores, 1, TaskFilter(statuses=(Status.PENDING,)), limit=10) == []
 
 
-async def test_an_expired_task_fails_and_is_never_claimed(
-    stores: Stores, planned: Planned, claimant: Claimant
-) -> None:
+async def test_an_expired_task_fails_and_is_never_claimed(stores: Stores, planned: Planned, claimant: Claimant) -> None:
     past = datetime.now(UTC) - timedelta(seconds=1)
     task = await submitted(stores, planned, expires_at=past)
     assert await claim_next(stores, claimant, 10) == []
