@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from shared.domain.errors import Fatal, InputRefused, StoreUnavailable, UnknownTaskType
 from shared.domain.outcomes import CancelHonoured, Failed, Interrupted, Outcome, Succeeded, TimedOut, failure_of
-from shared.domain.retry import DEFAULT_RETRY
+from shared.domain.retry import DEFAULT_RETRY, Never, RetryPolicy
 from shared.domain.states import Status
 from shared.domain.task import ClaimedTask, Progress, Task
 from shared.domain.verdict import Attempted, Verdict, decide
@@ -41,22 +41,22 @@ class Execution:
         self._handlers = handlers
         self._handler: asyncio.Task[BaseModel] | None = None
         self._run: LiveRun | None = None
-        self._is_interrupted = False
+        self._interrupted = asyncio.Event()
 
     @property
     def key(self) -> tuple[UUID, UUID]:
         return self.task.id, self.task.lease
 
     def cancel(self) -> None:
-        """Somebody wants it cancelled: tell the handler, and end its next await."""
-        if self._run is not None:
-            self._run.cancelled = True
-        if self._handler is not None:
-            self._handler.cancel()
+        """Somebody wants it cancelled: tell the handler, and end its next await. Once: it may be cleaning up."""
+        if self._run is None or self._handler is None or self._run.cancelled:
+            return
+        self._run.cancelled = True
+        self._handler.cancel()
 
     def interrupt(self) -> None:
         """The worker must stop: end the run; it is given back and costs no attempt."""
-        self._is_interrupted = True
+        self._interrupted.set()
         if self._handler is not None:
             self._handler.cancel()
 
@@ -74,10 +74,18 @@ class Execution:
         log.info("task_started")
         outcome = await self._outcome()
         definition = self._handlers.find(self.task.type)
+        try:
+            return self._decide(outcome, definition.retry if definition else DEFAULT_RETRY)
+        except Exception:
+            # A user's own backoff may raise anything; the task must end all the same.
+            log.exception("retry_policy_failed")
+            return self._decide(outcome, Never())
+
+    def _decide(self, outcome: Outcome, policy: RetryPolicy) -> Verdict:
         return decide(
             Attempted(self.task.attempt, self.task.max_attempts),
             outcome,
-            definition.retry if definition else DEFAULT_RETRY,
+            policy,
             jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
             scale=self._handlers.backoff_scale,
         )
@@ -85,7 +93,7 @@ class Execution:
     async def _outcome(self) -> Outcome:
         try:
             async with self._handlers.prepared(self.task) as (call, self._run):
-                if self._is_interrupted:
+                if self._interrupted.is_set():
                     return Interrupted()
                 self._handler = asyncio.create_task(call(), name=f"task-{self.task.id}")
                 await self._until_started(self._handler, self._run)
@@ -101,14 +109,17 @@ class Execution:
 
     async def _watched(self, handler: asyncio.Task[BaseModel]) -> Outcome:
         """The handler's outcome, or the time limit's, or that of whoever ended it."""
-        done, _ = await asyncio.wait({handler}, timeout=self.task.timeout)
-        is_late = not done
-        if is_late:
-            handler.cancel()
-            done, _ = await asyncio.wait({handler}, timeout=CANCEL_GRACE_SECONDS)
-            if not done:
-                log.error("handler_ignored_its_cancel", after_seconds=CANCEL_GRACE_SECONDS)
-                return TimedOut(self.task.timeout)
+        stopping = asyncio.create_task(self._interrupted.wait())
+        await asyncio.wait({handler, stopping}, timeout=self.task.timeout, return_when=asyncio.FIRST_COMPLETED)
+        is_late = not handler.done() and not stopping.done()
+        stopping.cancel()
+        if not handler.done():
+            if is_late:
+                handler.cancel()
+            await asyncio.wait({handler}, timeout=CANCEL_GRACE_SECONDS)
+        if not handler.done():
+            log.error("handler_ignored_its_cancel", after_seconds=CANCEL_GRACE_SECONDS)
+            return self._why_cancelled(is_late=is_late)
         return self._read(handler, is_late=is_late)
 
     def _read(self, handler: asyncio.Task[BaseModel], *, is_late: bool) -> Outcome:
@@ -121,13 +132,13 @@ class Execution:
             return failure_of(error)
         try:
             return Succeeded(result_json(handler.result()))
-        except ValueError as unfit:
+        except Exception as unfit:  # noqa: BLE001 - a result's own properties and serialisers may raise anything
             return failure_of(Fatal(f"The result is no storable JSON: {unfit}"))
 
     def _why_cancelled(self, *, is_late: bool) -> Outcome:
         if is_late:
             return TimedOut(self.task.timeout)
-        if self._is_interrupted:
+        if self._interrupted.is_set():
             return Interrupted()
         if self._run is not None and self._run.cancelled:
             return CancelHonoured()

@@ -79,7 +79,11 @@ class Handlers:
         if definition.pool is not None:
             return await self._blocking.run(definition, run, given, on_start=run.started.set)
         run.started.set()
-        output: object = await definition.handler(run, given)
+        try:
+            output: object = await definition.handler(run, given)
+        except SystemExit as error:
+            # It would end the loop, and with it this worker and every other run on it.
+            raise RuntimeError(f"the handler called sys.exit({error.code!r})") from error
         if not isinstance(output, definition.output_model):
             raise TypeError(f"the handler returned {type(output).__name__}, not {definition.output_model.__name__}")
         return output

@@ -1,4 +1,4 @@
-"""From database rows to domain values. Nothing above ``shared/db`` ever sees a row."""
+"""From database rows to domain values. Nothing above ``shared/db`` ever sees a row; jsonb arrives decoded."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def task_of(row: RowMapping) -> Task:
         max_attempts=row["max_attempts"],
         generation=row["generation"],
         cancel_requested=row["cancel_requested"],
-        input=loads(row["input"]),
-        result=loads(row["result"]),
+        input=row["input"],
+        result=row["result"],
         error=error_of(row["error"]),
         progress=progress_of(row["progress"]),
         tags=row["tags"] or [],
-        metadata=loads(row["metadata"]) or {},
+        metadata=row["metadata"] or {},
         timeout=row["timeout"],
         worker_id=row["worker_id"],
         created_at=row["created_at"],
@@ -57,7 +57,7 @@ def task_of(row: RowMapping) -> Task:
 
 def claimed_of(row: RowMapping) -> ClaimedTask:
     """A row of CLAIM_COLUMNS."""
-    return ClaimedTask(**{**row, "input": loads(row["input"])})
+    return ClaimedTask(**row)
 
 
 def attempt_of(row: RowMapping) -> Attempt:
@@ -72,8 +72,7 @@ def attempt_of(row: RowMapping) -> Attempt:
     )
 
 
-def error_of(value: Any) -> TaskError | None:
-    stored = loads(value)
+def error_of(stored: dict[str, Any] | None) -> TaskError | None:
     return None if stored is None else TaskError(**stored)
 
 
@@ -81,8 +80,7 @@ def error_json(error: TaskError | None) -> str | None:
     return None if error is None else dumps({k: v for k, v in asdict(error).items() if v is not None})
 
 
-def progress_of(value: Any) -> Progress | None:
-    stored = loads(value)
+def progress_of(stored: dict[str, Any] | None) -> Progress | None:
     if stored is None:
         return None
     at = datetime.fromisoformat(stored["updated_at"])
@@ -91,11 +89,6 @@ def progress_of(value: Any) -> Progress | None:
 
 def progress_json(progress: Progress | None) -> str | None:
     return None if progress is None else dumps(asdict(progress))
-
-
-def loads(value: Any) -> Any:
-    """A jsonb column of a plain SQL statement arrives as text."""
-    return orjson.loads(value) if isinstance(value, (str, bytes)) else value
 
 
 def dumps(value: Any) -> str:

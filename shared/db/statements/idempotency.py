@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db.rows import dumps, loads
+from shared.db.rows import dumps
 
 LOCK = text(
     "SELECT pg_try_advisory_xact_lock(hashtextextended(CAST(:tenant_id AS text) || ':' || CAST(:key AS text), 0))"
@@ -38,7 +38,7 @@ async def try_lock(session: AsyncSession, tenant_id: int, key: str) -> bool:
 
 async def find(session: AsyncSession, tenant_id: int, key: str) -> StoredAnswer | None:
     row = (await session.execute(FIND, {"tenant_id": tenant_id, "key": key})).first()
-    return None if row is None else StoredAnswer(row.digest, row.status, loads(row.headers), row.body)
+    return None if row is None else StoredAnswer(row.digest, row.status, row.headers, row.body)
 
 
 async def store(session: AsyncSession, tenant_id: int, key: str, answer: StoredAnswer) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db.rows import dumps, loads
+from shared.db.rows import dumps
 from shared.domain.task import WorkerInfo
 
 REGISTER = text("""
@@ -77,7 +77,7 @@ async def live(session: AsyncSession, *, within: float) -> list[WorkerInfo]:
             queues=row["queues"],
             concurrency=row["concurrency"],
             types=row["types"],
-            missing=loads(row["missing"]),
+            missing=row["missing"],
             pool_size=row["pool_size"],
             pool_overflow=row["pool_overflow"],
             version=row["version"],
