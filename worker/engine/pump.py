@@ -34,6 +34,7 @@ class Pump:
         self._start = start
         self._stopping = asyncio.Event()
         self._next_poll = 0.0
+        self._more_may_wait = False
         self._next_due = POLL_SECONDS
 
     def stop(self) -> None:
@@ -62,14 +63,16 @@ class Pump:
                 await self._idle()
 
     async def _claim(self, free: int) -> Sequence[ClaimedTask]:
-        taken = await self._take(free)
-        if taken.ids:
-            claimed = await claim_hinted(self._stores, self._who, taken.ids)
-            if claimed:
+        """By poll in its turn, however many hints there are: one may be lost. Else by hint.
+
+        A poll that came back full is followed by another as soon as there is no hint.
+        """
+        if time.monotonic() >= self._next_poll and (polled := await self._poll(free)):
+            return polled
+        while not self._stopping.is_set() and (taken := await self._take(free)).ids:
+            if claimed := await claim_hinted(self._stores, self._who, taken.ids):
                 return claimed
-        if time.monotonic() < self._next_poll:
-            return []
-        return await self._poll(free)
+        return await self._poll(free) if self._more_may_wait else []
 
     async def _take(self, free: int) -> Taken:
         broker = self._stores.broker
@@ -80,10 +83,11 @@ class Pump:
         return taken
 
     async def _poll(self, free: int) -> Sequence[ClaimedTask]:
-        """Claim what no hint told of. Full hands mean there may be more: then the next poll is at once."""
+        """Claim what no hint told of. Full hands mean that there may be more."""
         claimed = await claim_next(self._stores, self._who, free)
         interval = POLL_SECONDS_WITHOUT_REDIS if self._stores.broker.is_away else POLL_SECONDS
-        self._next_poll = time.monotonic() + (0 if len(claimed) == free else interval)
+        self._next_poll = time.monotonic() + interval
+        self._more_may_wait = len(claimed) == free
         return claimed
 
     async def _idle(self) -> None:
