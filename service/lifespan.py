@@ -1,4 +1,4 @@
-"""What lives as long as the API process: its stores, and the bootstrap key."""
+"""What lives as long as the API process: its stores, its part of the death watch, and the bootstrap key."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from service.dependencies import House
 from shared.domain.errors import StoreUnavailable
 from shared.logs import get_logger
 from shared.queue.keys import ensure_bootstrap_key
+from shared.queue.liveness import watch_for_ever
 from shared.queue.stores import Stores
 from shared.registry import Registry
 from shared.settings import Settings
@@ -29,14 +30,17 @@ async def stand(app: FastAPI, settings: Settings, registry: Registry) -> AsyncIt
     )
     async with stores:
         app.state.house = House(stores, registry, settings)
-        bootstrap = asyncio.create_task(_bootstrap(stores), name="bootstrap-key")
+        children = (
+            asyncio.create_task(_bootstrap(stores), name="bootstrap-key"),
+            asyncio.create_task(watch_for_ever(stores), name="death-watch"),
+        )
         log.info("api_started", task_types=len(registry))
         try:
             yield
         finally:
-            bootstrap.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await bootstrap
+            for child in children:
+                child.cancel()
+            await asyncio.gather(*children, return_exceptions=True)
 
 
 async def _bootstrap(stores: Stores) -> None:

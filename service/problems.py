@@ -53,6 +53,7 @@ KNOWN: Mapping[str, tuple[int, str]] = {
     "internal_error": (500, "Internal error"),
     "store_unavailable": (503, "The database cannot be reached"),
     "storage-full": (503, "The disk is full"),
+    "unstorable": (422, "A value cannot be stored"),
 }
 CODE_OF_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}
 NOT_FOUND = "There is nothing here, or it is not yours."

@@ -8,20 +8,29 @@ import random
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from uuid import UUID
+from typing import Any
 
 import structlog
 from pydantic import BaseModel
 
-from shared.domain.errors import Fatal, InputRefused, StoreUnavailable, UnknownTaskType
-from shared.domain.outcomes import CancelHonoured, Failed, Interrupted, Outcome, Succeeded, TimedOut, failure_of
+from shared.domain.errors import Fatal, InputRefused, StoreUnavailable, UnknownTaskType, Unstorable, describe
+from shared.domain.outcomes import (
+    CancelHonoured,
+    Crashed,
+    Failed,
+    Interrupted,
+    Outcome,
+    Succeeded,
+    TimedOut,
+    failure_of,
+)
 from shared.domain.retry import DEFAULT_RETRY, Never, RetryPolicy
 from shared.domain.states import Status
 from shared.domain.task import ClaimedTask, Progress, Task
-from shared.domain.verdict import Attempted, Verdict, decide
+from shared.domain.verdict import Attempted, TaskError, Verdict, decide, failed
 from shared.logs import get_logger
 from shared.queue.settle import Settlement, settle
-from worker.blocking import HandlerFailed
+from worker.blocking import ChildDied, HandlerFailed
 from worker.context import LiveRun
 from worker.runs import Handlers
 
@@ -39,26 +48,22 @@ class Execution:
     def __init__(self, task: ClaimedTask, handlers: Handlers) -> None:
         self.task = task
         self._handlers = handlers
-        self._handler: asyncio.Task[BaseModel] | None = None
+        self.handler: asyncio.Task[BaseModel] | None = None
         self._run: LiveRun | None = None
         self._interrupted = asyncio.Event()
 
-    @property
-    def key(self) -> tuple[UUID, UUID]:
-        return self.task.id, self.task.lease
-
     def cancel(self) -> None:
         """Somebody wants it cancelled: tell the handler, and end its next await. Once: it may be cleaning up."""
-        if self._run is None or self._handler is None or self._run.cancelled:
+        if self._run is None or self.handler is None or self._run.cancelled:
             return
         self._run.cancelled = True
-        self._handler.cancel()
+        self.handler.cancel()
 
     def interrupt(self) -> None:
         """The worker must stop: end the run; it is given back and costs no attempt."""
         self._interrupted.set()
-        if self._handler is not None:
-            self._handler.cancel()
+        if self.handler is not None:
+            self.handler.cancel()
 
     async def run(self) -> Verdict:
         """Run the handler and decide. Never raises what the handler raises."""
@@ -83,7 +88,7 @@ class Execution:
 
     def _decide(self, outcome: Outcome, policy: RetryPolicy) -> Verdict:
         return decide(
-            Attempted(self.task.attempt, self.task.max_attempts),
+            Attempted(self.task.attempt, self.task.max_attempts, self.task.crashes),
             outcome,
             policy,
             jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
@@ -95,28 +100,31 @@ class Execution:
             async with self._handlers.prepared(self.task) as (call, self._run):
                 if self._interrupted.is_set():
                     return Interrupted()
-                self._handler = asyncio.create_task(call(), name=f"task-{self.task.id}")
-                await self._until_started(self._handler, self._run)
-                return await self._watched(self._handler)
+                self.handler = asyncio.create_task(call(), name=f"task-{self.task.id}")
+                return await self._watched(self.handler, self._run)
         except (UnknownTaskType, InputRefused) as error:
             # The row was written by other code than this worker runs; no attempt of ours can mend that.
             return replace(failure_of(error), is_fatal=True)
 
-    async def _until_started(self, handler: asyncio.Task[BaseModel], run: LiveRun) -> None:
-        starting = asyncio.create_task(run.started.wait())
-        await asyncio.wait({starting, handler}, return_when=asyncio.FIRST_COMPLETED)
-        starting.cancel()
+    async def _watched(self, handler: asyncio.Task[BaseModel], run: LiveRun) -> Outcome:
+        """The handler's outcome, or the time limit's, or that of whoever ended it.
 
-    async def _watched(self, handler: asyncio.Task[BaseModel]) -> Outcome:
-        """The handler's outcome, or the time limit's, or that of whoever ended it."""
-        stopping = asyncio.create_task(self._interrupted.wait())
-        await asyncio.wait({handler, stopping}, timeout=self.task.timeout, return_when=asyncio.FIRST_COMPLETED)
-        is_late = not handler.done() and not stopping.done()
-        stopping.cancel()
+        Its time counts from its start, not from that of its process. One that ignores its time limit
+        or the worker's stop is given up after a grace: its end would come too late for anybody.
+        """
+        stopping = asyncio.create_task(_set(self._interrupted))
+        started = asyncio.create_task(_set(run.started))
+        try:
+            await _first({handler, stopping, started})
+            await _first({handler, stopping}, timeout=self.task.timeout)
+            is_late = not handler.done() and not stopping.done()
+        finally:
+            started.cancel()
+            stopping.cancel()
         if not handler.done():
             if is_late:
                 handler.cancel()
-            await asyncio.wait({handler}, timeout=CANCEL_GRACE_SECONDS)
+            await _first({handler}, timeout=CANCEL_GRACE_SECONDS)
         if not handler.done():
             log.error("handler_ignored_its_cancel", after_seconds=CANCEL_GRACE_SECONDS)
             return self._why_cancelled(is_late=is_late)
@@ -128,6 +136,8 @@ class Execution:
         error = handler.exception()
         if isinstance(error, HandlerFailed):
             return error.facts
+        if isinstance(error, ChildDied):
+            return Crashed(str(error))
         if error is not None:
             return failure_of(error)
         try:
@@ -145,14 +155,19 @@ class Execution:
         return Failed("CancelledError", "The handler cancelled itself.")
 
     async def settle(self, verdict: Verdict) -> Task | None:
-        """Write ``verdict``; while the database is away, again and again. None: the lease was lost."""
-        settlement = Settlement(self.task.id, self.task.lease, verdict, self._final_progress(verdict))
+        """Write ``verdict``; while the database is away, again and again. None: the lease was lost.
+
+        A reply that was lost is asked for by the repeat: it finds the lease gone, and reads the row.
+        """
         while True:
+            settlement = Settlement(self.task.id, self.task.lease, verdict, self._final_progress(verdict))
             try:
-                settled = await settle(self._handlers.stores, settlement)
+                settled = await settle(self._handlers.stores, self.task.tenant_id, settlement)
             except StoreUnavailable:
                 log.warning("settle_failed", reason="database away")
                 await asyncio.sleep(SETTLE_PAUSE_SECONDS)
+            except Unstorable as error:
+                verdict = failed(TaskError("unstorable", describe(error), retryable=False))
             else:
                 _tell(verdict, settled)
                 return settled
@@ -163,6 +178,14 @@ class Execution:
         if verdict.status is Status.COMPLETED:
             return Progress(100.0, last.message if last else "", datetime.now(UTC))
         return last
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _first(waits: set[asyncio.Task[Any]], timeout: float | None = None) -> None:
+    await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
 
 def result_json(result: BaseModel) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,13 @@ async def serve_health(runtime: Runtime) -> None:
     server = _Server(
         uvicorn.Config(_app(runtime), host=host, port=port, log_config=None, log_level="warning", lifespan="off")
     )
-    await server.serve()
+    serving = asyncio.create_task(server.serve(), name="health-server")
+    try:
+        await asyncio.shield(serving)
+    finally:
+        # Told, not cancelled: uvicorn closes its sockets only on its own way out.
+        server.should_exit = server.force_exit = True
+        await serving
 
 
 class _Server(uvicorn.Server):
@@ -50,26 +57,26 @@ def _app(runtime: Runtime) -> Any:
 async def _answer(runtime: Runtime, path: str) -> tuple[int, dict[str, Any]]:
     match path:
         case "/health/live":
-            return 200, {"status": "alive"}
+            return 200, {"status": "ok"}
         case "/health/ready" | "/health":
-            body = await _components(runtime)
-            status = 200 if body["postgresql"] == "up" and runtime.state == "running" else 503
-            return status, body
+            body = await _state(runtime)
+            return (503 if body["status"] == "unavailable" else 200), body
         case _:
             return 404, {"status": "not found"}
 
 
-async def _components(runtime: Runtime) -> dict[str, Any]:
+async def _state(runtime: Runtime) -> dict[str, Any]:
+    """The words of the API's health. A worker that drains is not ready for more."""
     stores = runtime.stores
-    postgresql = "up" if await database_health(stores) else "down"
-    redis = "up" if await stores.broker.ping() else "down"
+    database = "ok" if await database_health(stores) else "down"
+    broker = "ok" if await stores.broker.ping() else "down"
+    is_usable = database == "ok" and runtime.state == "running"
     return {
-        "status": "ready" if postgresql == "up" and redis == "up" else "degraded",
+        "status": "unavailable" if not is_usable else "ok" if broker == "ok" else "degraded",
+        "components": {"database": {"status": database}, "broker": {"status": broker}},
         "state": runtime.state,
         "worker": str(runtime.info.id),
-        "postgresql": postgresql,
-        "redis": redis,
-        "running": len(runtime.executions.keys),
+        "running": runtime.executions.running,
         "concurrency": runtime.info.concurrency,
         "version": runtime.info.version,
     }

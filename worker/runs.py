@@ -71,11 +71,13 @@ class Handlers:
         stats = TenantStats(self.stores, task.tenant_id)
         run = LiveRun(task, self._board, ai=self._ai, files=files, mail=self._mail, stats=stats)
         try:
-            yield partial(self._call, definition, run, given), run
+            yield partial(self._call, task, definition, run, given), run
         finally:
             await files.close()
 
-    async def _call(self, definition: TaskDefinition, run: LiveRun, given: BaseModel) -> BaseModel:
+    async def _call(self, task: ClaimedTask, definition: TaskDefinition, run: LiveRun, given: BaseModel) -> BaseModel:
+        if task.is_suspect:
+            return await self._blocking.run_alone(definition, run, given, on_start=run.started.set)
         if definition.pool is not None:
             return await self._blocking.run(definition, run, given, on_start=run.started.set)
         run.started.set()

@@ -14,6 +14,7 @@ from typing import Self
 from shared.broker.keys import CANCELS_CHANNEL
 from shared.broker.listener import listen
 from shared.broker.wake import Waker
+from shared.children import end
 from shared.domain.ids import new_id
 from shared.domain.task import WorkerInfo
 from shared.logs import get_logger
@@ -32,7 +33,7 @@ from worker.maintenance.loops import maintain
 from worker.providers.ai import make_ai, what_is_lacking
 from worker.providers.mail import make_mail
 from worker.runs import Handlers, lacking_types
-from worker.watches import beat_for_ever, watch_cancels, watch_wear
+from worker.vitals import audit, live, watch_wear
 
 CHILD_MEMORY_MB = 4_096
 """Address space of a child that runs a blocking handler: a decompression bomb dies there, alone."""
@@ -87,7 +88,7 @@ class Runtime:
         slots = Slots(settings.concurrency)
         self.executions = Executions(handlers, slots)
         who = Claimant(self.info.id, settings.queues, tuple(self.info.types))
-        self._pump = Pump(self.stores, who, slots, waker, self.executions.start)
+        self.pump = Pump(self.stores, who, slots, waker, self.executions)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -96,21 +97,23 @@ class Runtime:
     async def run(self) -> None:
         """Serve until drained; a child that fails unexpectedly ends the worker with its error."""
         log.info("worker_started", worker=str(self.info.id), queues=self.info.queues, lacks=self.info.missing)
-        async with asyncio.TaskGroup() as group:
-            children = [group.create_task(work, name=name) for name, work in self._children().items()]
-            await self._pump.run(burst=self._burst)
-            self.state = "draining"
-            await self.executions.drain(self.settings.shutdown_grace, self._release_now)
-            await self._board.flush()
-            for child in children:
-                child.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                children = [group.create_task(work, name=name) for name, work in self._children().items()]
+                await self.pump.run(burst=self._burst)
+                self.state = "draining"
+                await self.executions.drain(self.settings.shutdown_grace, self._release_now)
+                await self._board.flush()
+                await end(*children)
+        finally:
+            await self.executions.abandon()
         log.info("worker_stopped", worker=str(self.info.id), tasks=self.executions.started)
 
     def _children(self) -> dict[str, Coroutine[None, None, None]]:
         return {
-            "heartbeat": beat_for_ever(self),
+            "vitals": live(self),
+            "audit": audit(self),
             "board": self._board.flush_for_ever(),
-            "cancels": watch_cancels(self.stores, self.executions),
             "cancel-channel": listen(self.settings.result_url, CANCELS_CHANNEL, self.executions.cancel),
             "wear": watch_wear(self),
             "maintenance": maintain(self.stores),
@@ -122,7 +125,7 @@ class Runtime:
         if self.state == "draining":
             self._release_now.set()
         self.state = "draining"
-        self._pump.stop()
+        self.pump.stop()
 
     def _describe(self, missing: dict[str, str]) -> WorkerInfo:
         return WorkerInfo(

@@ -19,7 +19,7 @@ TASK_COLUMNS = """t.id, t.tenant_id, t.type, t.queue, t.priority, t.status, t.ve
     t.traceparent, t.status = 'PENDING' AND t.run_at > now() AS is_scheduled"""
 
 CLAIM_COLUMNS = """t.id, t.tenant_id, t.type, t.queue, t.priority, t.input, t.lease, t.attempt, t.max_attempts,
-    t.generation, t.timeout, t.created_at, t.started_at, t.request_id, t.traceparent"""
+    t.generation, t.timeout, t.created_at, t.started_at, t.request_id, t.traceparent, t.losses, t.crashes"""
 
 
 def task_of(row: RowMapping) -> Task:

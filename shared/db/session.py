@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from shared.domain.errors import StoreUnavailable
+from shared.domain.errors import StoreUnavailable, Unstorable
 
 CONNECT_TIMEOUT = 5.0
 COMMAND_TIMEOUT = 30.0
@@ -76,10 +76,12 @@ class Database:
 
 @contextmanager
 def translated_outages() -> Iterator[None]:
-    """Turn every way PostgreSQL can be away into ``StoreUnavailable``; let other errors be."""
+    """Turn every way PostgreSQL can be away into ``StoreUnavailable``, and what it cannot hold into ``Unstorable``."""
     try:
         yield
     except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        if is_refusal(error):
+            raise Unstorable from error
         if is_outage(error):
             raise StoreUnavailable from error
         raise
@@ -97,10 +99,24 @@ OUTAGE_CLASSES = (
 )
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Whether ``error`` says that a value cannot be stored: by PostgreSQL (class 22), or by the driver before it."""
+    cause = _cause(error)
+    return isinstance(cause, asyncpg.DataError) or (
+        isinstance(cause, asyncpg.InterfaceError) and isinstance(cause, ValueError)
+    )
+
+
+def _cause(error: BaseException) -> BaseException:
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.orig.__cause__ or error.orig
+    return error
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether ``error`` says that the database is away, not that a statement was wrong."""
-    if isinstance(error, DBAPIError) and error.orig is not None:
-        cause = error.orig.__cause__ or error.orig
+    cause = _cause(error)
+    if isinstance(error, DBAPIError):
         if error.connection_invalidated or isinstance(cause, OUTAGE_CLASSES):
             return True
         return isinstance(error, (OperationalError, InterfaceError)) and isinstance(cause, OSError)

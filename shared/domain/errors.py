@@ -9,6 +9,7 @@
     ├── KeyInFlight               the first request with this Idempotency-Key has not ended
     ├── KeyReused                 the Idempotency-Key was used with another body
     ├── StoreUnavailable          PostgreSQL cannot be reached, or has no connection free
+    ├── Unstorable                PostgreSQL refuses the value itself
     └── Raised by handlers and providers
         ├── Retry                 run again after ``delay``, whatever the type's policy says
         ├── Fatal                 never run again
@@ -90,6 +91,12 @@ class StoreUnavailable(TaskRunnerError):
     """The database cannot be reached."""
 
     code = "store_unavailable"
+
+
+class Unstorable(TaskRunnerError):
+    """The database cannot hold this value."""
+
+    code = "unstorable"
 
 
 class Retry(TaskRunnerError):

@@ -50,7 +50,14 @@ class Interrupted:
     """The worker had to stop; the run is given back and costs no attempt."""
 
 
-Outcome = Succeeded | Failed | TimedOut | CancelHonoured | Interrupted
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """The process that ran the handler died under it; ``message`` says how."""
+
+    message: str
+
+
+Outcome = Succeeded | Failed | TimedOut | CancelHonoured | Interrupted | Crashed
 
 
 def failure_of(error: BaseException, *, traceback_limit: int = 16_000) -> Failed:

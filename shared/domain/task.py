@@ -105,6 +105,13 @@ class ClaimedTask:
     started_at: datetime
     request_id: str | None
     traceparent: str | None
+    losses: int = 0
+    crashes: int = 0
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether an earlier run ended with its worker or its process: then it runs alone in a child."""
+        return self.losses > 0 or self.crashes > 0
 
 
 @dataclass(frozen=True, slots=True)

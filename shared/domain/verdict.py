@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
 
-from shared.domain.outcomes import CancelHonoured, Failed, Interrupted, Outcome, Succeeded, TimedOut
+from shared.domain.outcomes import CancelHonoured, Crashed, Failed, Interrupted, Outcome, Succeeded, TimedOut
 from shared.domain.retry import RetryPolicy, backoff_of, qualified_name
 from shared.domain.states import AttemptOutcome, Status
 
+MOST_CRASHES = 2
+"""Deaths of a task's own process. A first loss may come before them, so it starts three times at most."""
 RESULT_LIMIT_BYTES = 1_048_576
 """A larger result fails the task: large output belongs in a file."""
 LONGEST_DELAY = timedelta(days=365)
@@ -31,7 +33,7 @@ class Verdict:
     """What a settle writes. Built only by the constructors below, one per legal outcome.
 
     ``status`` is never PROCESSING; ``delay`` is the backoff of a RETRYING task and zero otherwise;
-    ``keeps_attempt`` is False where the run costs no attempt.
+    ``keeps_attempt`` is False where the run costs no attempt; ``is_crash`` counts one more crash.
     """
 
     status: Status
@@ -40,6 +42,7 @@ class Verdict:
     error: TaskError | None = None
     delay: timedelta = timedelta(0)
     keeps_attempt: bool = True
+    is_crash: bool = False
 
 
 def completed(result: str) -> Verdict:
@@ -62,12 +65,24 @@ def released() -> Verdict:
     return Verdict(Status.RETRYING, AttemptOutcome.RELEASED, keeps_attempt=False)
 
 
+def crashed() -> Verdict:
+    """Again at once, alone in a process, and it costs no attempt: perhaps the task was a bystander."""
+    return Verdict(Status.RETRYING, AttemptOutcome.LOST, keeps_attempt=False, is_crash=True)
+
+
+def poisoned(message: str) -> Verdict:
+    """Its own process died under it too often: this task kills whoever runs it."""
+    error = TaskError("poison", f"{message} That was crash number {MOST_CRASHES}.", retryable=False)
+    return Verdict(Status.FAILED, AttemptOutcome.LOST, error=error, is_crash=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """Where a task stands in its attempts: this is the ``attempt``-th of at most ``max_attempts``."""
+    """Where a task stands: the ``attempt``-th of at most ``max_attempts``, after ``crashes`` of its process."""
 
     attempt: int
     max_attempts: int
+    crashes: int = 0
 
 
 def decide(at: Attempted, outcome: Outcome, policy: RetryPolicy, *, jitter: float, scale: float = 1.0) -> Verdict:
@@ -83,6 +98,8 @@ def decide(at: Attempted, outcome: Outcome, policy: RetryPolicy, *, jitter: floa
             return cancelled()
         case Interrupted():
             return released()
+        case Crashed(message):
+            return poisoned(message) if at.crashes + 1 >= MOST_CRASHES else crashed()
         case TimedOut(timeout):
             facts = Failed(
                 type="TimeoutError",

@@ -13,15 +13,21 @@ from shared.queue.stores import Stores
 __all__ = ["Claimant", "claim_hinted", "claim_next"]
 
 
-async def claim_hinted(stores: Stores, who: Claimant, ids: Sequence[UUID]) -> list[ClaimedTask]:
-    """Own those of ``ids`` that can be owned, in the order given. Raises: StoreUnavailable."""
+async def claim_hinted(
+    stores: Stores, who: Claimant, ids: Sequence[UUID], *, lease: UUID | None = None
+) -> list[ClaimedTask]:
+    """Own those of ``ids`` that can be owned, in the order given.
+
+    A caller that makes ``lease`` itself can tell, when the reply is lost, what the claim took.
+    Raises: StoreUnavailable.
+    """
     async with stores.db.autocommit() as session:
-        claimed = await statements.claim_by_ids(session, who, uuid4(), ids)
+        claimed = await statements.claim_by_ids(session, who, lease or uuid4(), ids)
     order = {task_id: index for index, task_id in enumerate(ids)}
     return sorted(claimed, key=lambda task: order[task.id])
 
 
-async def claim_next(stores: Stores, who: Claimant, most: int) -> list[ClaimedTask]:
+async def claim_next(stores: Stores, who: Claimant, most: int, *, lease: UUID | None = None) -> list[ClaimedTask]:
     """Own up to ``most`` due tasks without any hint. Raises: StoreUnavailable."""
     async with stores.db.autocommit() as session:
-        return await statements.claim_by_order(session, who, uuid4(), most)
+        return await statements.claim_by_order(session, who, lease or uuid4(), most)

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from shared.broker.announce import announce_finals
-from shared.db.statements import moves
+from shared.db.statements import lookup, moves
 from shared.db.statements import settle as statements
 from shared.db.statements.settle import Settlement
 from shared.domain.task import Task
 from shared.queue.stores import Stores
 from shared.queue.submit import hint
 
-__all__ = ["Settlement", "cancels_among", "expire", "settle"]
+__all__ = ["Settlement", "expire", "settle"]
 
 
-async def settle(stores: Stores, settlement: Settlement) -> Task | None:
-    """The task as it now stands, or None: the lease was lost, and nothing was written. Raises: StoreUnavailable."""
+async def settle(stores: Stores, tenant_id: int, settlement: Settlement) -> Task | None:
+    """The task as it now stands, or None: the lease was lost, and nothing was written.
+
+    Where the lease is lost the row is read, and announced if it is final: perhaps an earlier call wrote
+    it, and its reply never came. Raises: StoreUnavailable, Unstorable.
+    """
     async with stores.db.autocommit() as session:
         settled = await statements.settle(session, [settlement])
-    task = settled.get(settlement.id)
-    if task is None:
-        return None
-    if task.status.is_final:
+        task = settled.get(settlement.id) or await lookup.get_task(session, tenant_id, settlement.id)
+    if task is not None and task.status.is_final:
         await announce_finals(stores.broker, [task], stores.settings.result_ttl)
-    else:
+    elif task is not None and settled:
         hint(stores, [task])
-    return task
-
-
-async def cancels_among(stores: Stores, runs: list[tuple[UUID, UUID]]) -> set[UUID]:
-    """Which of ``runs`` (task id, lease) somebody wants cancelled."""
-    async with stores.db.autocommit() as session:
-        return await moves.cancels_among(session, runs)
+    return settled.get(settlement.id)
 
 
 async def expire(stores: Stores, *, most: int = 500) -> int:

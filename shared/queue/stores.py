@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Sequence
 from typing import Self
 
 from shared.broker.connection import Broker
 from shared.broker.hints import LUA_BATCH, Hint, HintQueue, offer_hints
+from shared.children import end
 from shared.db.session import Database
 from shared.queue.waiting import FinalsWaiter
 from shared.settings import Settings
@@ -17,7 +17,6 @@ from shared.storage import Storage
 
 OUTBOX_LIMIT = 20_000
 """Hints waiting to be sent behind the answers; what does not fit is dropped, and the poll finds it."""
-CANCEL_AGAIN_SECONDS = 0.1
 
 
 class Stores:
@@ -45,8 +44,7 @@ class Stores:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for child in (*self._children, *self.finals.children):
-            await _end(child)
+        await end(*self._children, *self.finals.children)
         await self.broker.close()
         await self.db.close()
 
@@ -63,12 +61,3 @@ class Stores:
             while self._outbox:
                 batch = [self._outbox.popleft() for _ in range(min(LUA_BATCH, len(self._outbox)))]
                 await offer_hints(self.broker, self.hints, batch)
-
-
-async def _end(child: asyncio.Task[None]) -> None:
-    """Cancel until it ends: redis-py uses ``wait_for``, which in Python 3.11 drops a cancel that meets an answer."""
-    while not child.done():
-        child.cancel()
-        await asyncio.wait({child}, timeout=CANCEL_AGAIN_SECONDS)
-    with contextlib.suppress(asyncio.CancelledError):
-        await child

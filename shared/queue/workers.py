@@ -21,12 +21,6 @@ async def register(stores: Stores, worker: WorkerInfo) -> None:
         await statements.register(session, worker)
 
 
-async def beat(stores: Stores, worker_id: UUID, state: str) -> bool:
-    """Say that the worker lives; False: its row is gone."""
-    async with stores.db.autocommit() as session:
-        return await statements.beat(session, worker_id, state)
-
-
 async def deregister(stores: Stores, worker_id: UUID) -> None:
     async with stores.db.autocommit() as session:
         await statements.remove(session, worker_id)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import time
 from datetime import timedelta
 
@@ -83,4 +85,52 @@ async def streaming(run: Run, given: Nothing) -> Nothing:
     for piece in ("one ", "two ", "three"):
         run.emit(piece)
         await asyncio.sleep(0.05)
+    return given
+
+
+@task(type="kill_worker", queue="demo_tasks")
+async def kill_worker(run: Run, given: Nothing) -> Nothing:
+    """Take down the process that runs it, without a word."""
+    os._exit(9)
+
+
+@task(type="kill_child", queue="demo_tasks")
+def kill_child(run: BlockingRun, given: Nothing) -> Nothing:
+    """The same, from a blocking handler."""
+    os._exit(9)
+
+
+class Effect(TaskModel):
+    ledger: str
+    """A file that keeps one line for each start and each end, whatever becomes of the stores."""
+    seconds: float = 0.0
+    key: str = ""
+
+
+@task(type="effect", queue="demo_tasks", timeout=120)
+async def effect(run: Run, given: Effect) -> Text:
+    """Write to a ledger outside both stores when it starts and when it ends."""
+    _write(given.ledger, "start", run, given)
+    if given.seconds:
+        await asyncio.sleep(given.seconds)
+    _write(given.ledger, "end", run, given)
+    return Text(text=f"{run.idempotency_key}")
+
+
+def _write(ledger: str, what: str, run: Run, given: Effect) -> None:
+    line = json.dumps([what, str(run.task_id), run.attempt, os.getpid(), time.time(), given.key]) + "\n"
+    # One write of one line to a file opened for appending: lines of many processes never mix.
+    descriptor = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, line.encode())
+    finally:
+        os.close(descriptor)
+
+
+@task(type="burn_cpu", queue="demo_tasks", timeout=120, pool="thread")
+def burn_cpu(run: BlockingRun, given: Number) -> Number:
+    """Hold the interpreter in a thread of the worker itself: the heartbeat must get through."""
+    until = time.monotonic() + given.value
+    while time.monotonic() < until:
+        sum(n * n for n in range(1_000))
     return given

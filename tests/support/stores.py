@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,9 +13,10 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from shared.domain.ids import new_id
-from shared.domain.task import NewTask
+from shared.domain.task import NewTask, WorkerInfo
 from shared.queue.claim import Claimant
 from shared.queue.stores import Stores
+from shared.queue.workers import register
 from shared.settings import Settings, load_settings
 from tests.support.servers import Servers
 
@@ -72,7 +74,29 @@ def planned() -> Callable[..., NewTask]:
     return make
 
 
-@pytest.fixture
-def claimant() -> Claimant:
-    """A worker's identity, serving every queue and the types tests use."""
-    return Claimant(uuid4(), QUEUES, ("simple_calculation", "unreliable_task"))
+@pytest_asyncio.fixture
+async def claimant(stores: Stores) -> Claimant:
+    """A registered worker's identity, serving every queue and the types tests use."""
+    return await registered(stores)
+
+
+async def registered(stores: Stores) -> Claimant:
+    """Register a worker that never beats: its counter stands still."""
+    types = ["simple_calculation", "unreliable_task"]
+    worker = WorkerInfo(
+        id=uuid4(),
+        hostname="here",
+        pid=1,
+        state="running",
+        queues=list(QUEUES),
+        concurrency=10,
+        types=types,
+        missing={},
+        pool_size=5,
+        pool_overflow=5,
+        version="0",
+        started_at=datetime.now(UTC),
+        heartbeat_age=0.0,
+    )
+    await register(stores, worker)
+    return Claimant(worker.id, QUEUES, tuple(types))

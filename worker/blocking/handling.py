@@ -1,19 +1,27 @@
-"""Calls a ``def`` handler: its input and output as JSON, and what it may return: its output model, no other."""
+"""Calls a handler in a child or a thread: ``def`` ones, and ``async def`` ones that run alone.
+
+Its input and output cross as JSON; it may return its output model, and no other.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from shared.domain.definition import TaskDefinition
+from worker.blocking.awaited import AwaitedRun
 from worker.blocking.bridged import BridgedRun
 
 
 def handle(definition: TaskDefinition, run: BridgedRun, given: BaseModel) -> BaseModel:
     """Run the handler to its end. Raises: what it raises; TypeError for an output it did not promise."""
     try:
-        output = definition.handler(run, given)
+        if definition.pool is None:
+            output = asyncio.run(definition.handler(AwaitedRun(run), given))
+        else:
+            output = definition.handler(run, given)
     finally:
         run.finish()
     return _checked(definition, output)

@@ -41,16 +41,27 @@ class ProcessPool:
         return [child.pid for child in self._children if child.is_alive]
 
     async def run(
-        self, definition: TaskDefinition, run: Run, given: BaseModel, facts: Facts, on_start: Callable[[], None]
+        self,
+        definition: TaskDefinition,
+        run: Run,
+        given: BaseModel,
+        facts: Facts,
+        on_start: Callable[[], None],
+        *,
+        alone: bool = False,
     ) -> BaseModel:
-        """Run the handler in a child. Raises: HandlerFailed, ChildDied, ChildNotReady."""
+        """Run the handler in a child; ``alone``: in a new one that serves nobody else.
+
+        Raises: HandlerFailed, ChildDied, ChildNotReady.
+        """
         async with self._slots:
-            child = await self._begun(definition, facts, given)
+            child = await self._begun(definition, facts, given, alone=alone)
             reusable = False
             try:
                 on_start()
                 outcome = await child.converse(run)
-                reusable = child.is_alive and child.runs < self._runs_per_child and not self._closed
+                is_spent = alone or child.runs >= self._runs_per_child
+                reusable = child.is_alive and not is_spent and not self._closed
             finally:
                 if reusable:
                     self._idle.append(child)
@@ -69,10 +80,10 @@ class ProcessPool:
         if self._ending:
             await asyncio.wait(self._ending)
 
-    async def _begun(self, definition: TaskDefinition, facts: Facts, given: BaseModel) -> Child:
+    async def _begun(self, definition: TaskDefinition, facts: Facts, given: BaseModel, *, alone: bool) -> Child:
         """A child that has taken the run: a warm one, or, where those have died idle, a new one."""
         while True:
-            is_new = not self._idle
+            is_new = alone or not self._idle
             child = await self._start() if is_new else self._idle.pop()
             took = False
             try:

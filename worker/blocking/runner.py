@@ -58,6 +58,16 @@ class BlockingRunner:
             case None:
                 raise TypeError(f"task type {definition.type!r} is async: it runs on the event loop")
 
+    async def run_alone(
+        self, definition: TaskDefinition, run: Run, given: BaseModel, *, on_start: Callable[[], None] = _nothing
+    ) -> BaseModel:
+        """Run any handler, ``async def`` too, in a child of its own that is ended after it.
+
+        For a task under suspicion: what it does to its process, it does to itself alone. Raises as ``run`` does.
+        """
+        facts = Facts(run.task_id, run.attempt, run.max_attempts, run.idempotency_key)
+        return await self._processes.run(definition, run, given, facts, on_start, alone=True)
+
     async def close(self) -> None:
         """End every child process; threads are asked to stop and not waited for."""
         self._threads.close()

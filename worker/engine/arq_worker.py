@@ -21,6 +21,10 @@ from shared.domain.errors import ConfigurationError, StoreUnavailable
 from shared.logs import configure_logs
 from shared.settings import Settings, load_settings
 from worker.runtime import Runtime
+from worker.vitals import DeclaredDead
+
+EXIT_DECLARED_DEAD = 75
+"""EX_TEMPFAIL: the supervisor should start another."""
 
 
 class TaskWorker(arq.worker.Worker):
@@ -69,7 +73,11 @@ class TaskWorker(arq.worker.Worker):
         # arq's own dictConfig has run since __init__: ours goes last.
         configure_logs(self._settings)
         async with Runtime(self._settings, burst=self.burst) as self._runtime:
-            await self._runtime.run()
+            try:
+                await self._runtime.run()
+            except* DeclaredDead:
+                sys.stderr.write("taskrunner worker: others declared this worker dead: starting anew\n")
+                raise SystemExit(EXIT_DECLARED_DEAD) from None
 
     def handle_sig(self, signum: Signals) -> None:
         """The first signal drains within the grace; a second one releases what still runs at once."""

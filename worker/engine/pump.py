@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+from uuid import UUID
 
 from shared.broker.hints import Taken
 from shared.broker.wake import Waker
@@ -18,21 +21,29 @@ from worker.engine.slots import Slots
 POLL_SECONDS = 2.0
 POLL_SECONDS_WITHOUT_REDIS = 0.2
 OUTAGE_PAUSE_SECONDS = 0.5
+HOLD_LOOK_SECONDS = 0.5
 log = get_logger(__name__)
 
 
-class Pump:
-    """Claims for one worker. ``start`` is called with each claimed task, whose slot is taken already."""
+class Starts(Protocol):
+    """Who runs what was claimed."""
 
-    def __init__(
-        self, stores: Stores, who: Claimant, slots: Slots, waker: Waker, start: Callable[[ClaimedTask], None]
-    ) -> None:
+    def claiming(self) -> AbstractContextManager[UUID]: ...
+    def start(self, task: ClaimedTask) -> None: ...
+
+
+class Pump:
+    """Claims for one worker, and starts what it claimed."""
+
+    def __init__(self, stores: Stores, who: Claimant, slots: Slots, waker: Waker, executions: Starts) -> None:
         self._stores = stores
         self._who = who
         self._slots = slots
         self._waker = waker
-        self._start = start
+        self._executions = executions
         self._stopping = asyncio.Event()
+        self._may_claim = asyncio.Event()
+        self._may_claim.set()
         self._next_poll = 0.0
         self._more_may_wait = False
         self._next_due = POLL_SECONDS
@@ -42,37 +53,53 @@ class Pump:
         self._stopping.set()
         self._slots.stop_waiting()
 
+    def hold(self) -> None:
+        """Claim nothing until ``go_on``: the last heartbeat failed."""
+        self._may_claim.clear()
+
+    def go_on(self) -> None:
+        self._may_claim.set()
+
     async def run(self, *, burst: bool = False) -> None:
         """Pump until stopped; in burst mode, until nothing is due and nothing runs."""
         while not self._stopping.is_set():
             free = await self._slots.wait_free()
             if self._stopping.is_set():
                 return
+            if not self._may_claim.is_set():
+                await self._first_of(_set(self._may_claim), HOLD_LOOK_SECONDS)
+                continue
             try:
-                claimed = await self._claim(free)
+                started = await self._claim_and_start(free)
             except StoreUnavailable:
                 log.warning("claim_failed", reason="database away")
                 await self._pause(OUTAGE_PAUSE_SECONDS)
                 continue
-            for task in claimed:
-                self._slots.take()
-                self._start(task)
-            if not claimed:
+            if not started:
                 if burst and self._slots.all_free:
                     return
                 await self._idle()
 
-    async def _claim(self, free: int) -> Sequence[ClaimedTask]:
+    async def _claim_and_start(self, free: int) -> int:
+        """Claim under a lease that is known before the call and until its tasks have started."""
+        with self._executions.claiming() as lease:
+            claimed = await self._claim(free, lease)
+            for task in claimed:
+                self._slots.take()
+                self._executions.start(task)
+        return len(claimed)
+
+    async def _claim(self, free: int, lease: UUID) -> Sequence[ClaimedTask]:
         """By poll in its turn, however many hints there are: one may be lost. Else by hint.
 
         A poll that came back full is followed by another as soon as there is no hint.
         """
-        if time.monotonic() >= self._next_poll and (polled := await self._poll(free)):
+        if time.monotonic() >= self._next_poll and (polled := await self._poll(free, lease)):
             return polled
         while not self._stopping.is_set() and (taken := await self._take(free)).ids:
-            if claimed := await claim_hinted(self._stores, self._who, taken.ids):
+            if claimed := await claim_hinted(self._stores, self._who, taken.ids, lease=lease):
                 return claimed
-        return await self._poll(free) if self._more_may_wait else []
+        return await self._poll(free, lease) if self._more_may_wait else []
 
     async def _take(self, free: int) -> Taken:
         broker = self._stores.broker
@@ -82,9 +109,9 @@ class Pump:
         self._next_due = POLL_SECONDS if taken.next_due_ms is None else taken.next_due_ms / 1000
         return taken
 
-    async def _poll(self, free: int) -> Sequence[ClaimedTask]:
+    async def _poll(self, free: int, lease: UUID) -> Sequence[ClaimedTask]:
         """Claim what no hint told of. Full hands mean that there may be more."""
-        claimed = await claim_next(self._stores, self._who, free)
+        claimed = await claim_next(self._stores, self._who, free, lease=lease)
         interval = POLL_SECONDS_WITHOUT_REDIS if self._stores.broker.is_away else POLL_SECONDS
         self._next_poll = time.monotonic() + interval
         self._more_may_wait = len(claimed) == free
@@ -101,12 +128,9 @@ class Pump:
     async def _pause(self, seconds: float) -> None:
         await self._first_of(asyncio.sleep(seconds), seconds + 0.5)
 
-    async def _until_stopped(self) -> None:
-        await self._stopping.wait()
-
     async def _first_of(self, sleep: Coroutine[None, None, None], most: float) -> None:
         """Whichever ends first: ``sleep``, the stop, or ``most`` seconds (a Redis that hangs)."""
-        waits = {asyncio.create_task(sleep), asyncio.create_task(self._until_stopped())}
+        waits = {asyncio.create_task(sleep), asyncio.create_task(_set(self._stopping))}
         try:
             done, _ = await asyncio.wait(waits, timeout=most, return_when=asyncio.FIRST_COMPLETED)
             if not done:
@@ -115,3 +139,7 @@ class Pump:
             for wait in waits:
                 wait.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()

@@ -14,7 +14,8 @@ from shared.domain.task import ClaimedTask
 
 CLAIMABLE = """t.status IN ('PENDING', 'RETRYING') AND t.run_at <= now()
     AND (t.expires_at IS NULL OR t.expires_at > now()) AND t.type = ANY(CAST(:types AS text[]))
-    AND NOT EXISTS (SELECT FROM queues q WHERE q.name = t.queue AND q.paused)"""
+    AND NOT EXISTS (SELECT FROM queues q WHERE q.name = t.queue AND q.paused)
+    AND EXISTS (SELECT FROM workers w WHERE w.id = :worker_id AND w.state <> 'dead')"""
 
 TAKE = f"""
     UPDATE tasks t

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import text
@@ -54,12 +53,6 @@ EXPIRE = text(f"""
     RETURNING {TASK_COLUMNS}
 """)
 
-CANCELS_AMONG = text("""
-    SELECT t.id FROM unnest(CAST(:ids AS uuid[]), CAST(:leases AS uuid[])) AS u (id, lease)
-    JOIN tasks t ON t.id = u.id AND t.lease = u.lease
-    WHERE t.cancel_requested
-""")
-
 EXPIRED = TaskError("expired", "The task was not started before its expires_at.", retryable=False)
 
 
@@ -80,9 +73,3 @@ async def expire(session: AsyncSession, *, most: int) -> list[Task]:
     error = error_json(EXPIRED)
     rows = await session.execute(EXPIRE, {"most": most, "error": error})
     return [task_of(row) for row in rows.mappings()]
-
-
-async def cancels_among(session: AsyncSession, runs: Sequence[tuple[UUID, UUID]]) -> set[UUID]:
-    """Those of ``runs`` (id, lease) whose cancel was requested."""
-    parameters = {"ids": [id_ for id_, _ in runs], "leases": [lease for _, lease in runs]}
-    return set((await session.execute(CANCELS_AMONG, parameters)).scalars())

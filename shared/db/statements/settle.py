@@ -21,8 +21,9 @@ SETTLE = text(f"""
         SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:leases AS uuid[]), CAST(:statuses AS text[]),
                              CAST(:outcomes AS text[]), CAST(:results AS text[]), CAST(:errors AS text[]),
                              CAST(:progresses AS text[]), CAST(:delays AS double precision[]),
-                             CAST(:keeps_attempts AS boolean[]))
-             AS u (id, lease, status, outcome, result, error, progress, delay, keeps_attempt)
+                             CAST(:keeps_attempts AS boolean[]),
+                             CAST(:crashes AS smallint[]))
+             AS u (id, lease, status, outcome, result, error, progress, delay, keeps_attempt, crashes)
     ), before AS (
         SELECT t.id, t.version, t.attempt, t.generation, t.worker_id, t.started_at, u.outcome, u.error, u.status
         FROM u JOIN tasks t ON t.id = u.id AND t.lease = u.lease
@@ -40,7 +41,7 @@ SETTLE = text(f"""
         outcome = CASE WHEN u.status = 'RETRYING' THEN NULL ELSE u.outcome END,
         attempt = CASE WHEN u.keeps_attempt THEN t.attempt ELSE t.attempt - 1 END,
         run_at = CASE WHEN u.status = 'RETRYING' THEN now() + make_interval(secs => u.delay) ELSE t.run_at END,
-        lease = NULL, version = t.version + 1, updated_at = now(),
+        crashes = t.crashes + u.crashes, lease = NULL, version = t.version + 1, updated_at = now(),
         result = u.result::jsonb, error = u.error::jsonb, progress = u.progress::jsonb
     FROM u, before WHERE u.id = before.id AND t.id = before.id
     RETURNING {TASK_COLUMNS}
@@ -71,6 +72,7 @@ async def settle(session: AsyncSession, settlements: Sequence[Settlement]) -> di
             "progresses": [progress_json(s.progress) for s in settlements],
             "delays": [s.verdict.delay.total_seconds() for s in settlements],
             "keeps_attempts": [s.verdict.keeps_attempt for s in settlements],
+            "crashes": [int(s.verdict.is_crash) for s in settlements],
         },
     )
     return {row["id"]: task_of(row) for row in rows.mappings()}

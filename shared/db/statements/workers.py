@@ -18,11 +18,11 @@ REGISTER = text("""
             :concurrency, :pool_size, :pool_overflow, :version)
     ON CONFLICT (id) DO UPDATE SET state = excluded.state, seen_at = now(), beat = workers.beat + 1
 """)
-BEAT = text("UPDATE workers SET beat = beat + 1, seen_at = now(), state = :state WHERE id = :id RETURNING id")
 REMOVE = text("DELETE FROM workers WHERE id = :id")
 LIVE = text("""
     SELECT w.*, EXTRACT(EPOCH FROM now() - w.seen_at)::float8 AS heartbeat_age
-    FROM workers w WHERE w.seen_at > now() - make_interval(secs => :within) ORDER BY w.started_at, w.id
+    FROM workers w WHERE w.seen_at > now() - make_interval(secs => :within) AND w.state <> 'dead'
+    ORDER BY w.started_at, w.id
 """)
 RUNNING = text("""
     SELECT t.worker_id, t.id FROM tasks t
@@ -49,11 +49,6 @@ async def register(session: AsyncSession, worker: WorkerInfo) -> None:
             "version": worker.version,
         },
     )
-
-
-async def beat(session: AsyncSession, worker_id: UUID, state: str) -> bool:
-    """Say that the worker lives; False: its row is gone."""
-    return (await session.execute(BEAT, {"id": worker_id, "state": state})).first() is not None
 
 
 async def remove(session: AsyncSession, worker_id: UUID) -> None:

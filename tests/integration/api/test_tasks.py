@@ -43,7 +43,7 @@ async def started(stores: Stores, who: Claimant, task: dict[str, Any]) -> Claime
 
 async def ended(stores: Stores, who: Claimant, task: dict[str, Any], verdict: Verdict) -> None:
     run = await started(stores, who, task)
-    assert await settle(stores, Settlement(run.id, run.lease, verdict, None)) is not None
+    assert await settle(stores, 1, Settlement(run.id, run.lease, verdict, None)) is not None
 
 
 async def test_a_submitted_task_is_answered_whole_and_can_be_read(api: httpx.AsyncClient) -> None:
@@ -285,7 +285,7 @@ async def test_prefer_wait_answers_200_with_the_end_or_201_as_usual(
         async with asyncio.timeout(10):
             while not (runs := await claim_next(stores, claimant, 1)):  # noqa: ASYNC110 - as a worker polls
                 await asyncio.sleep(0.01)
-        await settle(stores, Settlement(runs[0].id, runs[0].lease, completed("{}"), None))
+        await settle(stores, 1, Settlement(runs[0].id, runs[0].lease, completed("{}"), None))
 
     async with asyncio.timeout(20), soon(end_it()):
         answer = await api.post("/api/v1/tasks", json=SUM, headers={"Prefer": "wait=99999"})

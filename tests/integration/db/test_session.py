@@ -10,12 +10,12 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 import pytest_asyncio
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import shared.db.session
 from shared.db.session import Database
-from shared.domain.errors import StoreUnavailable
+from shared.domain.errors import StoreUnavailable, Unstorable
 from shared.embedded.ports import free_port
 from tests.support.servers import Servers
 
@@ -234,11 +234,11 @@ async def test_a_cancelled_statement_gives_a_working_connection_back(servers: Se
     [
         ("SELEC 1", {}, ProgrammingError),
         ("SELECT * FROM no_such_table", {}, ProgrammingError),
-        ("SELECT 1 / 0", {}, DBAPIError),
+        ("SELECT 1 / 0", {}, Unstorable),
         ("INSERT INTO queues (name) VALUES ('twice'), ('twice')", {}, IntegrityError),
-        ("SELECT CAST(:n AS smallint)", {"n": 40_000}, DBAPIError),
-        ("SELECT CAST(:n AS integer)", {"n": "text"}, DBAPIError),
-        ("SELECT CAST(:n AS text)", {"n": "a\x00b"}, DBAPIError),
+        ("SELECT CAST(:n AS smallint)", {"n": 40_000}, Unstorable),
+        ("SELECT CAST(:n AS integer)", {"n": "text"}, Unstorable),
+        ("SELECT CAST(:n AS text)", {"n": "a\x00b"}, Unstorable),
     ],
 )
 async def test_a_wrong_statement_is_no_outage(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -19,7 +18,7 @@ from shared.queue.lookup import get_task
 from shared.queue.stores import Stores
 from shared.queue.submit import submit
 from tests.integration.worker import handlers
-from tests.support.stores import QUEUES
+from tests.support.stores import registered
 from worker.blocking import BlockingRunner
 from worker.context import LiveBoard
 from worker.executor import Execution
@@ -79,7 +78,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[handlers.Stage]:
 @pytest_asyncio.fixture
 async def bench(stores: Stores) -> AsyncIterator[Bench]:
     blocking = BlockingRunner(processes=1, task_modules=[], threads=2)
-    who = Claimant(uuid4(), QUEUES, (*handlers.ALL.types, "unknown_here"))
+    who = replace(await registered(stores), types=(*handlers.ALL.types, "unknown_here"))
     board = LiveBoard(stores)
     nothing: Any = None
     made = Handlers(stores, handlers.ALL, who.worker_id, ai=nothing, mail=nothing, blocking=blocking, board=board)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -18,7 +17,6 @@ from tests.integration.worker.conftest import TENANT, Bench, eventually
 from tests.integration.worker.handlers import Stage
 from worker.engine.slots import Slots
 from worker.executions import Executions
-from worker.watches import watch_cancels
 
 
 async def started(bench: Bench, type_: str, slots: Slots, way: str = "") -> tuple[Executions, Task]:
@@ -37,9 +35,9 @@ async def status(bench: Bench, task: Task) -> Status:
 async def test_a_slot_is_free_as_soon_as_its_handler_ended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     may_settle = asyncio.Event()
 
-    async def slow_settle(stores: Stores, settlement: Settlement) -> Task | None:
+    async def slow_settle(stores: Stores, tenant: int, settlement: Settlement) -> Task | None:
         await may_settle.wait()
-        return await settle(stores, settlement)
+        return await settle(stores, tenant, settlement)
 
     monkeypatch.setattr(worker.executor, "settle", slow_settle)
     slots = Slots(1)
@@ -47,25 +45,32 @@ async def test_a_slot_is_free_as_soon_as_its_handler_ended(bench: Bench, monkeyp
     async with asyncio.timeout(5):
         assert await slots.wait_free() == 1
     assert await status(bench, task) is Status.PROCESSING
-    assert executions.keys == []
+    assert executions.running == 0
+    assert executions.leases(), "known until it is settled: an audit must not give it back"
     may_settle.set()
     await executions.drain(5, asyncio.Event())
     assert await status(bench, task) is Status.COMPLETED, "a drain waits for settles, too"
 
 
-async def test_a_cancel_request_in_the_row_reaches_the_run(bench: Bench, stage: Stage) -> None:
+async def test_a_cancel_reaches_the_run(bench: Bench, stage: Stage) -> None:
     executions, task = await started(bench, "waits", Slots(1))
-    watching = asyncio.create_task(watch_cancels(bench.stores, executions))
     await stage.entered.wait()
-    asked_at = time.monotonic()
     await cancel(bench.stores, TENANT, task.id)
+    executions.cancel(task.id)
 
     async def cancelled() -> bool:
         return await status(bench, task) is Status.CANCELLED
 
     await eventually(cancelled)
-    assert time.monotonic() - asked_at < 2, "with no announcement heard at all"
-    watching.cancel()
+
+
+async def test_abandoned_runs_end_at_once_and_settle_nothing(bench: Bench, stage: Stage) -> None:
+    executions, task = await started(bench, "waits", Slots(1))
+    await stage.entered.wait()
+    async with asyncio.timeout(5):
+        await executions.abandon()
+    assert await status(bench, task) is Status.PROCESSING, "the death watch, not the dead, gives it back"
+    assert executions.leases() == set()
 
 
 async def test_a_cancel_for_somebody_elses_task_disturbs_nothing(bench: Bench, stage: Stage) -> None:

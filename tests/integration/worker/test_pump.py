@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
@@ -37,6 +39,9 @@ class Rig:
     """Seconds until a started task gives its slot back; None: never by itself."""
     pump: Pump = field(init=False)
 
+    def claiming(self) -> AbstractContextManager[UUID]:
+        return nullcontext(uuid4())
+
     def start(self, task: ClaimedTask) -> None:
         self.started.append(task)
         if self.finish_after is not None:
@@ -60,7 +65,7 @@ async def rig(stores: Stores, claimant: Claimant, settings: Settings) -> AsyncIt
     def make(slots: int = 5, *, runs: bool = True, over: Stores = stores, finish_after: float | None = None) -> Rig:
         waker = Waker(over.broker, over.settings.redis_url.get_secret_value(), claimant.queues)
         made = Rig(Slots(slots), [], finish_after)
-        made.pump = Pump(over, claimant, made.slots, waker, made.start)
+        made.pump = Pump(over, claimant, made.slots, waker, made)
         running = asyncio.create_task(made.pump.run()) if runs else None
         opened.append((made, waker, running))
         return made
@@ -257,12 +262,12 @@ async def test_a_claim_that_finds_no_database_is_tried_again(
     monkeypatch.setattr(worker.engine.pump, "OUTAGE_PAUSE_SECONDS", 0.05)
     tried = 0
 
-    async def away_twice(stores: Stores, who: Claimant, most: int) -> list[ClaimedTask]:
+    async def away_twice(stores: Stores, who: Claimant, most: int, *, lease: UUID) -> list[ClaimedTask]:
         nonlocal tried
         tried += 1
         if tried <= 2:
             raise StoreUnavailable
-        return await claim_next(stores, who, most)
+        return await claim_next(stores, who, most, lease=lease)
 
     monkeypatch.setattr(worker.engine.pump, "claim_next", away_twice)
     [task] = await unhinted(stores, [planned()])

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.errors import Fatal, MissingExtra, ProviderUnavailable, Retry
-from shared.domain.outcomes import CancelHonoured, Failed, Interrupted, Outcome, Succeeded, TimedOut, failure_of
+from shared.domain.outcomes import (
+    CancelHonoured,
+    Crashed,
+    Failed,
+    Interrupted,
+    Outcome,
+    Succeeded,
+    TimedOut,
+    failure_of,
+)
 from shared.domain.retry import DEFAULT_RETRY, Exponential, Never, RetryPolicy
 from shared.domain.states import MOVES, AttemptOutcome, Status
 from shared.domain.verdict import LONGEST_DELAY, RESULT_LIMIT_BYTES, Attempted, Verdict, decide
@@ -174,3 +183,16 @@ def test_the_facts_of_the_failure_reach_the_row() -> None:
     decided = verdict(Failed("Oops", "it broke", traceback="line 1"))
     assert decided.error is not None
     assert (decided.error.type, decided.error.message, decided.error.traceback) == ("Oops", "it broke", "line 1")
+
+
+def test_the_first_death_of_a_tasks_own_process_is_forgiven_and_the_second_is_poison() -> None:
+    again = decide(Attempted(1, 4, crashes=0), Crashed("It exited with code 9."), DEFAULT_RETRY, jitter=0.5)
+    assert (again.status, again.delay, again.keeps_attempt, again.is_crash) == (
+        Status.RETRYING,
+        timedelta(0),
+        False,
+        True,
+    )
+    final = decide(Attempted(1, 4, crashes=1), Crashed("It exited with code 9."), DEFAULT_RETRY, jitter=0.5)
+    assert final.error is not None
+    assert (final.status, final.error.type, final.error.retryable) == (Status.FAILED, "poison", False)

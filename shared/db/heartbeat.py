@@ -1,0 +1,63 @@
+"""The heartbeat's own connection: one statement a second, from a thread with its own event loop.
+
+It stands beside the session layer on purpose: a pool belongs to one loop, and a heartbeat must not
+wait for a connection behind anybody's work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from shared.db.session import CONNECT_TIMEOUT, SERVER_SETTINGS
+
+STATEMENT_TIMEOUT = 2.0
+
+BEAT = """
+    WITH me AS (
+        UPDATE workers SET beat = beat + 1, seen_at = now(), state = $2
+        WHERE id = $1 AND state <> 'dead' RETURNING beat
+    )
+    SELECT EXISTS (SELECT FROM me) AS is_alive,
+           (SELECT jsonb_object_agg(w.id, w.beat) FROM workers w WHERE w.state <> 'dead') AS counters,
+           ARRAY(SELECT t.id FROM tasks t
+                 WHERE t.worker_id = $1 AND t.status = 'PROCESSING' AND t.cancel_requested) AS cancels
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What one heartbeat brought back. ``is_alive`` False: this worker was declared dead."""
+
+    is_alive: bool
+    counters: dict[UUID, int]
+    cancels: list[UUID]
+
+
+class HeartbeatConnection:
+    """``async with await HeartbeatConnection.open(url)``. Raises what asyncpg raises; the caller opens a new one."""
+
+    def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        settings = {**SERVER_SETTINGS, "application_name": "taskrunner-heartbeat"}
+        return cls(await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT, server_settings=settings))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._connection.terminate()
+
+    async def beat(self, worker_id: UUID, state: str) -> Beat:
+        row = await self._connection.fetchrow(BEAT, worker_id, state, timeout=STATEMENT_TIMEOUT)
+        assert row is not None  # noqa: S101 - a SELECT without FROM gives one row
+        counters = orjson.loads(row["counters"] or "{}")
+        return Beat(row["is_alive"], {UUID(k): v for k, v in counters.items()}, list(row["cancels"]))

@@ -1,0 +1,54 @@
+"""When is a worker dead? A pure judge over readings of heartbeat counters.
+
+A worker is dead when its counter stood still for ``patience`` seconds of the *watcher's* monotonic
+clock, with every reading in between prompt and regular. Any slow, failed or missed reading starts
+the watch anew: a watcher that was stopped, or a database that hiccupped, must not kill the living.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+PROMPT_SECONDS = 1.0
+"""A reading that took longer says nothing about the workers."""
+REGULAR_SECONDS = 3.0
+"""A longer gap between two readings means that the watcher itself stood still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A worker whose counter stood still at ``beat``: declare it dead only if it still does."""
+
+    worker_id: UUID
+    beat: int
+
+
+class DeathWatch:
+    """One watcher's memory. Times are seconds of one monotonic clock."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._since: dict[UUID, tuple[int, float]] = {}
+        self._last_answer: float | None = None
+
+    def failed(self) -> None:
+        """A reading failed: start anew."""
+        self._since.clear()
+        self._last_answer = None
+
+    def read(self, counters: Mapping[UUID, int], *, asked_at: float, answered_at: float) -> list[Suspect]:
+        """Take a reading; returns who is dead by it."""
+        is_prompt = answered_at - asked_at <= PROMPT_SECONDS
+        is_regular = self._last_answer is None or asked_at - self._last_answer <= REGULAR_SECONDS
+        if not (is_prompt and is_regular):
+            self.failed()
+        self._last_answer = answered_at
+        self._since = {
+            worker: known if (known := self._since.get(worker)) and known[0] == beat else (beat, answered_at)
+            for worker, beat in counters.items()
+        }
+        return [
+            Suspect(worker, beat) for worker, (beat, since) in self._since.items() if asked_at - since >= self._patience
+        ]

@@ -1,0 +1,123 @@
+"""Workers that are killed, stopped or poisoned: their tasks run again, once each, and late words count for nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from service.client import AsyncClient
+from tests.e2e.conftest import Service
+
+TAKEN_OVER_SECONDS = 10.0
+
+
+@pytest.fixture
+async def chaos(own_service: Service) -> Service:
+    own_service.env |= {
+        "TASKRUNNER_TASK_MODULES": "tests.support.own_tasks",
+        "PYTHONPATH": ".",
+    }
+    await own_service.start_api()
+    return own_service
+
+
+async def until_running(client: AsyncClient, task_id: str) -> None:
+    deadline = time.monotonic() + 30
+    while (await client.get(task_id)).status != "PROCESSING":
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+async def outcomes(client: AsyncClient, task_id: str) -> list[str]:
+    return [a.outcome for a in await client.attempts(task_id)]
+
+
+async def test_a_killed_workers_task_runs_again_within_ten_seconds(chaos: Service, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    victim = await chaos.start_worker()
+    async with chaos.client() as client:
+        task = await client.submit("effect", {"ledger": str(ledger), "seconds": 2})
+        await until_running(client, task.id)
+        await chaos.start_worker()
+        victim.send(signal.SIGKILL)
+        killed_at = time.monotonic()
+        while ledger.read_text().count('"start"') < 2:
+            assert time.monotonic() - killed_at < TAKEN_OVER_SECONDS
+            await asyncio.sleep(0.02)
+        done = await client.wait(task.id, timeout=30)
+        assert (done.status, done.attempt) == ("COMPLETED", 1), "a lost run costs no attempt"
+        assert await outcomes(client, task.id) == ["lost", "completed"]
+        assert ledger.read_text().count('"end"') == 1
+
+
+async def test_with_every_worker_dead_the_api_takes_the_tasks_back(chaos: Service, tmp_path: Path) -> None:
+    victim = await chaos.start_worker()
+    async with chaos.client() as client:
+        task = await client.submit("effect", {"ledger": str(tmp_path / "ledger"), "seconds": 60})
+        await until_running(client, task.id)
+        victim.send(signal.SIGKILL)
+        killed_at = time.monotonic()
+        while (await client.get(task.id)).status != "RETRYING":
+            assert time.monotonic() - killed_at < TAKEN_OVER_SECONDS
+            await asyncio.sleep(0.05)
+
+
+async def test_a_stopped_worker_is_fenced_and_restarts_clean(chaos: Service, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    zombie = await chaos.start_worker()
+    async with chaos.client() as client:
+        task = await client.submit("effect", {"ledger": str(ledger), "seconds": 1})
+        await until_running(client, task.id)
+        zombie.send(signal.SIGSTOP)
+        stopped_at = time.monotonic()
+        await chaos.start_worker()
+        done = await client.wait(task.id, timeout=30)
+        assert time.monotonic() - stopped_at < TAKEN_OVER_SECONDS + 5
+        zombie.send(signal.SIGCONT)
+        assert await zombie.wait(30) == 75, "declared dead: it ends, and its supervisor starts another"
+        assert done.status == "COMPLETED"
+        after = await client.get(task.id)
+        assert (after.updated_at, after.result) == (done.updated_at, done.result), "the zombie changed nothing"
+        assert await outcomes(client, task.id) == ["lost", "completed"]
+
+
+@pytest.mark.parametrize(("poison", "starts"), [("kill_worker", 3), ("kill_child", 2)])
+async def test_a_poison_task_fails_and_the_others_complete(chaos: Service, poison: str, starts: int) -> None:
+    keepers = [asyncio.create_task(_keep_alive(chaos))]
+    try:
+        async with chaos.client() as client:
+            bad = await client.submit(poison, {})
+            batch = [{"type": "shout", "input": {"text": f"n{n}"}} for n in range(200)]
+            accepted = await client.submit_batch(batch)
+            done = await client.wait(bad.id, timeout=90)
+            assert done.error is not None
+            assert (done.status, done.error.type) == ("FAILED", "poison")
+            assert len(await client.attempts(bad.id)) == starts
+            for other in accepted:
+                assert (await client.wait(other.id, timeout=60)).status == "COMPLETED"
+    finally:
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
+
+
+async def _keep_alive(service: Service) -> None:
+    """A supervisor: a worker that ends is started again."""
+    while True:
+        worker = service.processes.worker(service.env)
+        with contextlib.suppress(AssertionError):
+            await worker.wait(timeout=3_600)
+
+
+async def test_thirty_seconds_of_python_in_a_blocking_handler_kill_nobody(chaos: Service) -> None:
+    worker = await chaos.start_worker()
+    async with chaos.client() as client:
+        task = await client.submit("burn_cpu", {"value": 12})
+        done = await client.wait(task.id, timeout=60)
+        assert (done.status, await outcomes(client, task.id)) == ("COMPLETED", ["completed"])
+        assert worker.returncode is None
