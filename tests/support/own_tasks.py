@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import time
+import uuid
 from datetime import timedelta
 
 from shared.tasks import BlockingRun, Fatal, Retry, Run, TaskModel, task
@@ -110,15 +111,17 @@ class Effect(TaskModel):
 @task(type="effect", queue="demo_tasks", timeout=120)
 async def effect(run: Run, given: Effect) -> Text:
     """Write to a ledger outside both stores when it starts and when it ends."""
-    _write(given.ledger, "start", run, given)
+    # Tells this run from every other one of the task, as no attempt number does: a lost run costs none.
+    token = uuid.uuid4().hex
+    _write(given.ledger, "start", run, given, token)
     if given.seconds:
         await asyncio.sleep(given.seconds)
-    _write(given.ledger, "end", run, given)
-    return Text(text=f"{run.idempotency_key}")
+    _write(given.ledger, "end", run, given, token)
+    return Text(text=token)
 
 
-def _write(ledger: str, what: str, run: Run, given: Effect) -> None:
-    line = json.dumps([what, str(run.task_id), run.attempt, os.getpid(), time.time(), given.key]) + "\n"
+def _write(ledger: str, what: str, run: Run, given: Effect, token: str) -> None:
+    line = json.dumps([what, str(run.task_id), run.attempt, os.getpid(), time.time(), given.key, token]) + "\n"
     # One write of one line to a file opened for appending: lines of many processes never mix.
     descriptor = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
