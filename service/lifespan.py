@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 from service.dependencies import House
+from shared.children import end
 from shared.domain.errors import StoreUnavailable
 from shared.logs import get_logger
 from shared.queue.keys import ensure_bootstrap_key
@@ -38,9 +39,7 @@ async def stand(app: FastAPI, settings: Settings, registry: Registry) -> AsyncIt
         try:
             yield
         finally:
-            for child in children:
-                child.cancel()
-            await asyncio.gather(*children, return_exceptions=True)
+            await end(*children)
 
 
 async def _bootstrap(stores: Stores) -> None:

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     pool_recycle: int = Field(default=3_600, ge=1)
     max_tasks_per_worker: int = Field(default=1_000, ge=0)
     max_worker_memory_mb: int = Field(default=0, ge=0)
-    lease_seconds: float = Field(default=6.0, ge=1, le=3_600)
+    lease_seconds: float = Field(default=6.0, ge=5, le=3_600)
     shutdown_grace: float = Field(default=25.0, ge=0, le=3_600)
     result_ttl: int = Field(default=3_600, ge=1)
     retention_days: int = Field(default=30, ge=1)

@@ -6,12 +6,14 @@ import asyncio
 import json
 import random
 import re
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.domain.errors import Fatal, InputRefused, StoreUnavailable, UnknownTaskType, Unstorable, describe
 from shared.domain.outcomes import (
@@ -37,6 +39,7 @@ from worker.runs import Handlers
 CANCEL_GRACE_SECONDS = 5.0
 """How long a handler may take to end after it was cancelled, before its run is given up."""
 SETTLE_PAUSE_SECONDS = 0.5
+SETTLE_PAUSE_AFTER_SURPRISE_SECONDS = 5.0
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 """A NUL as JSON writes it; an escaped backslash before ``u0000`` is none."""
 log = get_logger(__name__)
@@ -51,11 +54,17 @@ class Execution:
         self.handler: asyncio.Task[BaseModel] | None = None
         self._run: LiveRun | None = None
         self._interrupted = asyncio.Event()
+        self._cancel_again_at = 0.0
 
     def cancel(self) -> None:
-        """Somebody wants it cancelled: tell the handler, and end its next await. Once: it may be cleaning up."""
-        if self._run is None or self.handler is None or self._run.cancelled:
+        """Somebody wants it cancelled: tell the handler, and end its next await.
+
+        Asked again and again, it cancels again after a grace: the handler may be cleaning up, and it
+        may have lost a cancel (``wait_for`` in Python 3.11 drops one that meets an answer).
+        """
+        if self._run is None or self.handler is None or time.monotonic() < self._cancel_again_at:
             return
+        self._cancel_again_at = time.monotonic() + CANCEL_GRACE_SECONDS
         self._run.cancelled = True
         self.handler.cancel()
 
@@ -137,7 +146,8 @@ class Execution:
         if isinstance(error, HandlerFailed):
             return error.facts
         if isinstance(error, ChildDied):
-            return Crashed(str(error))
+            # A supervisor's SIGTERM may reach the child, too: then the stop killed it, not the task.
+            return Interrupted() if self._handlers.is_stopping else Crashed(str(error))
         if error is not None:
             return failure_of(error)
         try:
@@ -168,6 +178,10 @@ class Execution:
                 await asyncio.sleep(SETTLE_PAUSE_SECONDS)
             except Unstorable as error:
                 verdict = failed(TaskError("unstorable", describe(error), retryable=False))
+            except SQLAlchemyError:
+                # Nothing we know of; the result is kept, and the lease with it, until the worker ends.
+                log.exception("settle_failed")
+                await asyncio.sleep(SETTLE_PAUSE_AFTER_SURPRISE_SECONDS)
             else:
                 _tell(verdict, settled)
                 return settled

@@ -66,7 +66,13 @@ class Heartbeat:
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        asyncio.run(self._beat_for_ever())
+        try:
+            asyncio.run(self._beat_for_ever())
+        finally:
+            if not self._is_stopping.is_set():
+                # Without a heartbeat others will take this worker's tasks: it must not go on unaware.
+                sys.stderr.write("taskrunner worker: the heartbeat ended: exiting\n")
+                os._exit(EXIT_WEDGED)
 
     async def _beat_for_ever(self) -> None:
         while not self._is_stopping.is_set():

@@ -42,6 +42,7 @@ class Handlers:
         self.stores = stores
         self.worker_id = worker_id
         self.backoff_scale = stores.settings.retry_backoff_scale
+        self.is_stopping = False
         self._registry = registry
         self._ai = ai
         self._mail = mail

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Coroutine
@@ -15,6 +16,7 @@ from shared.broker.keys import CANCELS_CHANNEL
 from shared.broker.listener import listen
 from shared.broker.wake import Waker
 from shared.children import end
+from shared.domain.errors import StoreUnavailable
 from shared.domain.ids import new_id
 from shared.domain.task import WorkerInfo
 from shared.logs import get_logger
@@ -33,10 +35,11 @@ from worker.maintenance.loops import maintain
 from worker.providers.ai import make_ai, what_is_lacking
 from worker.providers.mail import make_mail
 from worker.runs import Handlers, lacking_types
-from worker.vitals import audit, live, watch_wear
+from worker.vitals import Vitals, audit, watch_wear
 
 CHILD_MEMORY_MB = 4_096
 """Address space of a child that runs a blocking handler: a decompression bomb dies there, alone."""
+END_SECONDS = 5.0
 log = get_logger("worker")
 
 
@@ -49,6 +52,7 @@ class Runtime:
         self._registry = discover(settings.task_modules)
         self._stack = AsyncExitStack()
         self._release_now = asyncio.Event()
+        self._was_asked = False
         self.state = "running"
         self.stores = Stores(
             settings,
@@ -62,56 +66,64 @@ class Runtime:
         await opened.enter_async_context(self.stores)
         ai = make_ai(settings)
         opened.push_async_callback(ai.close)
-        blocking = BlockingRunner(
+        self.blocking = BlockingRunner(
             processes=settings.concurrency,
             task_modules=settings.task_modules,
             threads=settings.concurrency,
             memory_mb=CHILD_MEMORY_MB,
         )
-        opened.push_async_callback(blocking.close)
+        opened.push_async_callback(self.blocking.close)
         waker = Waker(self.stores.broker, settings.redis_url.get_secret_value(), settings.queues)
         opened.push_async_callback(waker.close)
         self.info = self._describe(lacking_types(self._registry, what_is_lacking(settings)))
         await workers.register(self.stores, self.info)
-        opened.push_async_callback(workers.deregister, self.stores, self.info.id)
+        opened.push_async_callback(self._deregister)
 
         self._board = LiveBoard(self.stores)
-        handlers = Handlers(
+        self._handlers = Handlers(
             self.stores,
             self._registry,
             self.info.id,
             ai=ai,
             mail=make_mail(settings),
-            blocking=blocking,
+            blocking=self.blocking,
             board=self._board,
         )
         slots = Slots(settings.concurrency)
-        self.executions = Executions(handlers, slots)
+        self.executions = Executions(self._handlers, slots)
         who = Claimant(self.info.id, settings.queues, tuple(self.info.types))
         self.pump = Pump(self.stores, who, slots, waker, self.executions)
         return self
+
+    async def _deregister(self) -> None:
+        with contextlib.suppress(StoreUnavailable):  # the death watch will find the row
+            await workers.deregister(self.stores, self.info.id)
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
     async def run(self) -> None:
-        """Serve until drained; a child that fails unexpectedly ends the worker with its error."""
+        """Serve until drained; a child that fails ends the worker with its error."""
         log.info("worker_started", worker=str(self.info.id), queues=self.info.queues, lacks=self.info.missing)
+        children = [asyncio.create_task(work, name=name) for name, work in self._children().items()]
+        serving = asyncio.create_task(self._serve(), name="serve")
         try:
-            async with asyncio.TaskGroup() as group:
-                children = [group.create_task(work, name=name) for name, work in self._children().items()]
-                await self.pump.run(burst=self._burst)
-                self.state = "draining"
-                await self.executions.drain(self.settings.shutdown_grace, self._release_now)
-                await self._board.flush()
-                await end(*children)
+            await _until_done(serving, children)
         finally:
+            await end(serving, *children, within=END_SECONDS)
             await self.executions.abandon()
-        log.info("worker_stopped", worker=str(self.info.id), tasks=self.executions.started)
+            log.info("worker_stopped", worker=str(self.info.id), tasks=self.executions.started)
+
+    async def _serve(self) -> None:
+        await self.pump.run(burst=self._burst)
+        self.state = "draining"
+        self._handlers.is_stopping = True
+        await self.executions.drain(self.settings.shutdown_grace, self._release_now)
+        await self._board.flush()
 
     def _children(self) -> dict[str, Coroutine[None, None, None]]:
         return {
-            "vitals": live(self),
+            "vitals": Vitals(self).watch(),
             "audit": audit(self),
             "board": self._board.flush_for_ever(),
             "cancel-channel": listen(self.settings.result_url, CANCELS_CHANNEL, self.executions.cancel),
@@ -121,10 +133,16 @@ class Runtime:
         }
 
     def drain(self) -> None:
-        """Claim no more and end within the grace; called again: give back at once what still runs."""
-        if self.state == "draining":
+        """Claim no more and end within the grace; asked a second time: give back at once what still runs."""
+        if self._was_asked:
             self._release_now.set()
+        self._was_asked = True
+        self.recycle()
+
+    def recycle(self) -> None:
+        """Claim no more and end within the grace."""
         self.state = "draining"
+        self._handlers.is_stopping = True
         self.pump.stop()
 
     def _describe(self, missing: dict[str, str]) -> WorkerInfo:
@@ -143,3 +161,12 @@ class Runtime:
             started_at=datetime.now(UTC),
             heartbeat_age=0.0,
         )
+
+
+async def _until_done(work: asyncio.Task[None], children: list[asyncio.Task[None]]) -> None:
+    """Until ``work`` is done; raises what it or a child raises. A child may end without an error."""
+    pending = {work, *children}
+    while not work.done():
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()

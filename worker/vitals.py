@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 import psutil
 
 from shared.broker.keys import HEALTH_KEY
+from shared.children import end
 from shared.domain.errors import StoreUnavailable
 from shared.logs import get_logger
 from shared.queue.liveness import Watcher, release_unknown
@@ -26,20 +26,60 @@ class DeclaredDead(Exception):
     """Others declared this worker dead, and took its tasks back: stop at once, and start anew."""
 
 
-async def live(runtime: Runtime) -> None:
-    """Beat, and act on what each beat says, until cancelled. Raises: DeclaredDead."""
-    readings: asyncio.Queue[Reading | None] = asyncio.Queue()
-    url = runtime.settings.database_url.get_secret_value()
-    heartbeat = Heartbeat(url, runtime.info.id, lambda: runtime.state, readings.put_nowait)
-    watcher = Watcher(runtime.stores)
-    heartbeat.start()
-    ticking = asyncio.create_task(_tick(heartbeat), name="tick")
-    try:
+class Vitals:
+    """Acts on each beat as it comes; judging the others, which asks the database, takes only the newest."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._newest: Reading | None = None
+        self._changed = asyncio.Event()
+        self._is_dead = False
+
+    async def watch(self) -> None:
+        """Beat and judge until cancelled. Raises: DeclaredDead."""
+        runtime = self._runtime
+        url = runtime.settings.database_url.get_secret_value()
+        heartbeat = Heartbeat(url, runtime.info.id, lambda: runtime.state, self._hear)
+        heartbeat.start()
+        ticking = asyncio.create_task(_tick(heartbeat), name="tick")
+        try:
+            await self._judge_for_ever(Watcher(runtime.stores))
+        finally:
+            await end(ticking)
+            await asyncio.shield(heartbeat.stop())
+
+    def _hear(self, reading: Reading | None) -> None:
+        self._newest = reading
+        self._changed.set()
+        if reading is None:
+            self._runtime.pump.hold()
+            return
+        if not reading.beat.is_alive:
+            self._is_dead = True
+            return
+        self._runtime.pump.go_on()
+        for task_id in reading.beat.cancels:
+            self._runtime.executions.cancel(task_id)
+
+    async def _judge_for_ever(self, watcher: Watcher) -> None:
         while True:
-            await _act_on(await readings.get(), runtime, watcher)
-    finally:
-        ticking.cancel()
-        await asyncio.shield(heartbeat.stop())
+            await self._changed.wait()
+            self._changed.clear()
+            if self._is_dead:
+                raise DeclaredDead
+            if (reading := self._newest) is None:
+                watcher.failed()
+                continue
+            await self._tell_arq()
+            await watcher.judge(reading.beat.counters, asked_at=reading.asked_at, answered_at=reading.answered_at)
+
+    async def _tell_arq(self) -> None:
+        """The key that ``arq --check`` looks for."""
+        runtime = self._runtime
+        broker, executions = runtime.stores.broker, runtime.executions
+        health = f"state={runtime.state} running={executions.running} started={executions.started}"
+        expiry_ms = round(runtime.settings.lease_seconds * 1000)
+        await broker.guarded(broker.queue.set(HEALTH_KEY, health, px=expiry_ms))
 
 
 async def _tick(heartbeat: Heartbeat) -> None:
@@ -48,49 +88,35 @@ async def _tick(heartbeat: Heartbeat) -> None:
         await asyncio.sleep(TICK_SECONDS)
 
 
-async def _act_on(reading: Reading | None, runtime: Runtime, watcher: Watcher) -> None:
-    if reading is None:
-        watcher.failed()
-        runtime.pump.hold()
-        return
-    if not reading.beat.is_alive:
-        raise DeclaredDead
-    runtime.pump.go_on()
-    for task_id in reading.beat.cancels:
-        runtime.executions.cancel(task_id)
-    await _tell_arq(runtime)
-    try:
-        await watcher.judge(reading.beat.counters, asked_at=reading.asked_at, answered_at=reading.answered_at)
-    except StoreUnavailable:
-        watcher.failed()
-
-
-async def _tell_arq(runtime: Runtime) -> None:
-    """The key that ``arq --check`` looks for."""
-    broker, executions = runtime.stores.broker, runtime.executions
-    health = f"state={runtime.state} running={executions.running} started={executions.started}"
-    expiry_ms = round(runtime.settings.lease_seconds * 1000)
-    await broker.guarded(broker.queue.set(HEALTH_KEY, health, px=expiry_ms))
-
-
 async def audit(runtime: Runtime) -> None:
     """Every few seconds, give back what the rows say we run and we don't: the reply to a claim was lost."""
     while True:
         await asyncio.sleep(AUDIT_SECONDS)
-        with contextlib.suppress(StoreUnavailable):
-            await release_unknown(runtime.stores, runtime.info.id, runtime.executions.leases)
+        try:
+            await release_unknown(runtime.stores, runtime.info.id, runtime.executions.knows)
+        except StoreUnavailable:
+            log.warning("audit_skipped", reason="database away")
 
 
 async def watch_wear(runtime: Runtime) -> None:
-    """Drain after MAX_TASKS_PER_WORKER tasks or past MAX_WORKER_MEMORY_MB; the supervisor starts a fresh one."""
-    settings, process = runtime.settings, psutil.Process()
+    """Recycle the worker when it is worn; the supervisor starts a fresh one."""
+    process = psutil.Process()
     while True:
         await asyncio.sleep(TICK_SECONDS)
-        if settings.max_tasks_per_worker and runtime.executions.started >= settings.max_tasks_per_worker:
-            log.info("worker_recycled", reason="tasks", started=runtime.executions.started)
+        if reason := _wear(runtime, process):
             break
-        megabytes = process.memory_info().rss // 1_048_576
-        if settings.max_worker_memory_mb and megabytes > settings.max_worker_memory_mb:
-            log.info("worker_recycled", reason="memory", megabytes=megabytes)
-            break
-    runtime.drain()
+    log.info("worker_recycled", reason=reason, started=runtime.executions.started)
+    runtime.recycle()
+
+
+def _wear(runtime: Runtime, process: psutil.Process) -> str | None:
+    """Why this worker is worn: MAX_TASKS_PER_WORKER, MAX_WORKER_MEMORY_MB, or threads that never came back."""
+    settings = runtime.settings
+    if settings.max_tasks_per_worker and runtime.executions.started >= settings.max_tasks_per_worker:
+        return "tasks"
+    megabytes = process.memory_info().rss // 1_048_576
+    if settings.max_worker_memory_mb and megabytes > settings.max_worker_memory_mb:
+        return "memory"
+    if runtime.blocking.abandoned_threads >= max(1, settings.concurrency // 2):
+        return "threads"
+    return None

@@ -7,15 +7,18 @@ wait for a connection behind anybody's work.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 from uuid import UUID
 
 import asyncpg
 import orjson
+from sqlalchemy import Dialect, make_url
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
 from shared.db.session import CONNECT_TIMEOUT, SERVER_SETTINGS
 
 STATEMENT_TIMEOUT = 2.0
+ENGINE_ONLY = ("prepared_statement_cache_size", "prepared_statement_name_func", "command_timeout")
 
 BEAT = """
     WITH me AS (
@@ -46,9 +49,13 @@ class HeartbeatConnection:
 
     @classmethod
     async def open(cls, url: str) -> Self:
-        dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        # Read as the engine reads it: ``ssl=`` and the like stand in the URL in SQLAlchemy's spelling.
+        dialect = cast("Dialect", PGDialect_asyncpg())  # type: ignore[no-untyped-call] # SQLAlchemy's own gap
+        _, arguments = dialect.create_connect_args(make_url(url))
+        for name in ENGINE_ONLY:
+            arguments.pop(name, None)
         settings = {**SERVER_SETTINGS, "application_name": "taskrunner-heartbeat"}
-        return cls(await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT, server_settings=settings))
+        return cls(await asyncpg.connect(**{**arguments, "timeout": CONNECT_TIMEOUT, "server_settings": settings}))
 
     async def __aenter__(self) -> Self:
         return self

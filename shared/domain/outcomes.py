@@ -8,6 +8,8 @@ from datetime import timedelta
 
 from shared.domain.errors import Fatal, ProviderUnavailable, Retry, describe
 
+LONGEST_WAIT_SECONDS = 365 * 86_400
+
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
@@ -63,7 +65,6 @@ Outcome = Succeeded | Failed | TimedOut | CancelHonoured | Interrupted | Crashed
 def failure_of(error: BaseException, *, traceback_limit: int = 16_000) -> Failed:
     """The facts of ``error``: text cleaned for storage, the traceback's tail kept."""
     lines = "".join(traceback.format_exception(error))
-    retry_after = error.delay if isinstance(error, Retry) else getattr(error, "retry_after", None)
     return Failed(
         type=type(error).__name__,
         message=describe(error) or type(error).__name__,
@@ -71,5 +72,19 @@ def failure_of(error: BaseException, *, traceback_limit: int = 16_000) -> Failed
         traceback=describe(lines[-traceback_limit:], limit=traceback_limit),
         is_fatal=isinstance(error, Fatal),
         is_deferral=isinstance(error, Retry),
-        retry_after=retry_after if isinstance(error, (Retry, ProviderUnavailable)) else None,
+        retry_after=_wait_asked_for(error),
     )
+
+
+def _wait_asked_for(error: BaseException) -> timedelta | None:
+    """The wait that ``error`` names. A user's subclass may give a number of seconds, or forget it."""
+    match error:
+        case Retry():
+            wait = getattr(error, "delay", None)
+        case ProviderUnavailable():
+            wait = getattr(error, "retry_after", None)
+        case _:
+            return None
+    if isinstance(wait, (int, float)) and 0 <= wait <= LONGEST_WAIT_SECONDS:
+        return timedelta(seconds=wait)
+    return wait if isinstance(wait, timedelta) else None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from uuid import UUID
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.broker.announce import announce_finals
 from shared.db.statements import liveness as statements
-from shared.domain.deathwatch import DeathWatch
+from shared.domain.deathwatch import DeathWatch, Suspect
 from shared.domain.errors import StoreUnavailable
 from shared.domain.task import Task
 from shared.logs import get_logger
@@ -32,12 +34,24 @@ class Watcher:
         self._watch.failed()
 
     async def judge(self, counters: Mapping[UUID, int], *, asked_at: float, answered_at: float) -> None:
-        """Declare whom this reading shows dead, then take back every task of the dead. Raises: StoreUnavailable."""
-        for suspect in self._watch.read(counters, asked_at=asked_at, answered_at=answered_at):
-            async with self._stores.db.autocommit() as session:
-                if await statements.declare_dead(session, suspect.worker_id, suspect.beat):
-                    log.warning("worker_declared_dead", dead=str(suspect.worker_id), beat=suspect.beat)
-        await rescue(self._stores)
+        """Declare whom this reading shows dead, then take back every task of the dead.
+
+        Whatever goes wrong with the database is logged, and the watch starts anew: it must never end.
+        """
+        try:
+            for suspect in self._watch.read(counters, asked_at=asked_at, answered_at=answered_at):
+                await self._declare(suspect)
+            await rescue(self._stores)
+        except StoreUnavailable:
+            self._watch.failed()
+        except SQLAlchemyError:
+            log.exception("death_watch_failed")
+            self._watch.failed()
+
+    async def _declare(self, suspect: Suspect) -> None:
+        async with self._stores.db.autocommit() as session:
+            if await statements.declare_dead(session, suspect.worker_id, suspect.beat):
+                log.warning("worker_declared_dead", dead=str(suspect.worker_id), beat=suspect.beat)
 
 
 async def watch_for_ever(stores: Stores) -> None:
@@ -48,9 +62,14 @@ async def watch_for_ever(stores: Stores) -> None:
         try:
             async with stores.db.autocommit() as session:
                 counters = await statements.counters(session)
-            await watcher.judge(counters, asked_at=asked_at, answered_at=time.monotonic())
         except StoreUnavailable:
             watcher.failed()
+        except SQLAlchemyError as error:
+            # Not migrated yet, say.
+            log.warning("death_watch_failed", error=type(error).__name__)
+            watcher.failed()
+        else:
+            await watcher.judge(counters, asked_at=asked_at, answered_at=time.monotonic())
         await asyncio.sleep(WATCH_SECONDS)
 
 
@@ -68,16 +87,15 @@ async def rescue(stores: Stores) -> int:
             return rescued
 
 
-async def release_unknown(stores: Stores, worker_id: UUID, known: Callable[[], Collection[UUID]]) -> int:
+async def release_unknown(stores: Stores, worker_id: UUID, knows: Callable[[UUID, UUID], bool]) -> int:
     """Give back what the rows say ``worker_id`` runs under a lease that is none of ``known``.
 
-    Such a run began with a claim whose reply was lost. ``known`` gives every lease the worker made and
-    has not given up; it is asked after the rows were read, so a claim that lands in between is known.
+    Such a run began with a claim whose reply was lost. ``knows(task_id, lease)`` is asked after the rows
+    were read, so a claim that lands in between is known.
     """
     async with stores.db.autocommit() as session:
         runs = await statements.owned(session, worker_id)
-        leases = known()
-        unknown = [run for run in runs if run[1] not in leases]
+        unknown = [run for run in runs if not knows(*run)]
         if not unknown:
             return 0
         released = await statements.release(session, unknown)

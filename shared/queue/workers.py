@@ -27,7 +27,7 @@ async def deregister(stores: Stores, worker_id: UUID) -> None:
 
 
 async def prune(stores: Stores) -> None:
-    """Forget workers that were not seen for an hour."""
+    """Forget dead workers that were not seen for an hour."""
     async with stores.db.autocommit() as session:
         await statements.prune(session, after=PRUNE_AFTER_SECONDS)
 

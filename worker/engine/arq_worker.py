@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
+import threading
 from signal import Signals
 from typing import Any
 
@@ -25,6 +27,8 @@ from worker.vitals import DeclaredDead
 
 EXIT_DECLARED_DEAD = 75
 """EX_TEMPFAIL: the supervisor should start another."""
+LAST_SECONDS = 5.0
+"""For a worker that was declared dead to end in order."""
 
 
 class TaskWorker(arq.worker.Worker):
@@ -75,8 +79,9 @@ class TaskWorker(arq.worker.Worker):
         async with Runtime(self._settings, burst=self.burst) as self._runtime:
             try:
                 await self._runtime.run()
-            except* DeclaredDead:
+            except DeclaredDead:
                 sys.stderr.write("taskrunner worker: others declared this worker dead: starting anew\n")
+                _exit_soon(EXIT_DECLARED_DEAD)
                 raise SystemExit(EXIT_DECLARED_DEAD) from None
 
     def handle_sig(self, signum: Signals) -> None:
@@ -88,6 +93,13 @@ class TaskWorker(arq.worker.Worker):
 
     async def close(self) -> None:
         """Nothing is left to close: the runtime closed what it opened."""
+
+
+def _exit_soon(code: int) -> None:
+    """End the process in any case: a handler may swallow its cancel, a thread of its own may never return."""
+    timer = threading.Timer(LAST_SECONDS, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
 
 
 async def _never_called(_ctx: dict[str, Any], task_id: str) -> None:

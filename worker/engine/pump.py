@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 from uuid import UUID
 
 from shared.broker.hints import Taken
 from shared.broker.wake import Waker
+from shared.children import end
 from shared.domain.errors import StoreUnavailable
 from shared.domain.task import ClaimedTask
 from shared.logs import get_logger
@@ -67,7 +68,7 @@ class Pump:
             if self._stopping.is_set():
                 return
             if not self._may_claim.is_set():
-                await self._first_of(_set(self._may_claim), HOLD_LOOK_SECONDS)
+                await self._first_of(asyncio.create_task(_set(self._may_claim)), HOLD_LOOK_SECONDS)
                 continue
             try:
                 started = await self._claim_and_start(free)
@@ -123,22 +124,21 @@ class Pump:
         if self._stores.broker.is_away:
             await self._pause(min(seconds, POLL_SECONDS_WITHOUT_REDIS))
         elif seconds > 0:
-            await self._first_of(self._waker.sleep(seconds), seconds + 0.5)
+            sleeping = asyncio.create_task(self._waker.sleep(seconds))
+            if not await self._first_of(sleeping, seconds + 0.5):
+                self._stores.broker.trip()  # Redis should have ended the sleep by itself: it hangs
 
     async def _pause(self, seconds: float) -> None:
-        await self._first_of(asyncio.sleep(seconds), seconds + 0.5)
+        await self._first_of(asyncio.create_task(asyncio.sleep(seconds)), seconds + 0.5)
 
-    async def _first_of(self, sleep: Coroutine[None, None, None], most: float) -> None:
-        """Whichever ends first: ``sleep``, the stop, or ``most`` seconds (a Redis that hangs)."""
-        waits = {asyncio.create_task(sleep), asyncio.create_task(_set(self._stopping))}
+    async def _first_of(self, wait: asyncio.Task[None], most: float) -> bool:
+        """Until ``wait`` or the stop, at most ``most`` seconds; False: neither came."""
+        stopping = asyncio.create_task(_set(self._stopping))
         try:
-            done, _ = await asyncio.wait(waits, timeout=most, return_when=asyncio.FIRST_COMPLETED)
-            if not done:
-                self._stores.broker.trip()
+            done, _ = await asyncio.wait({wait, stopping}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
+            return bool(done)
         finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            await end(wait, stopping)
 
 
 async def _set(event: asyncio.Event) -> None:

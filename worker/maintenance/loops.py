@@ -48,3 +48,6 @@ async def _repeat(chore: Chore, stores: Stores) -> None:
             await chore.work(stores)
         except StoreUnavailable:
             log.warning("chore_skipped", chore=chore.name, reason="database away")
+        except Exception:
+            # No chore is worth the tasks that run beside it.
+            log.exception("chore_failed", chore=chore.name)

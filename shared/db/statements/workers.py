@@ -29,7 +29,7 @@ RUNNING = text("""
     WHERE t.status = 'PROCESSING' AND t.worker_id = ANY(CAST(:workers AS uuid[])) AND t.tenant_id = :tenant_id
     ORDER BY t.id LIMIT 10000
 """)
-PRUNE = text("DELETE FROM workers WHERE seen_at < now() - make_interval(secs => :after)")
+PRUNE = text("DELETE FROM workers WHERE state = 'dead' AND seen_at < now() - make_interval(secs => :after)")
 
 
 async def register(session: AsyncSession, worker: WorkerInfo) -> None:
@@ -56,7 +56,7 @@ async def remove(session: AsyncSession, worker_id: UUID) -> None:
 
 
 async def prune(session: AsyncSession, *, after: float) -> None:
-    """Forget workers not seen for ``after`` seconds."""
+    """Forget dead workers not seen for ``after`` seconds. The living are never judged by a wall clock."""
     await session.execute(PRUNE, {"after": after})
 
 

@@ -112,7 +112,7 @@ async def test_a_lease_nobody_knows_is_released_and_a_known_one_is_not(
     kept, lost = await submit(stores, 1, [planned(), planned()])
     [run] = await claim_hinted(stores, claimant, [kept.id])
     await claim_hinted(stores, claimant, [lost.id], lease=uuid4())
-    assert await release_unknown(stores, claimant.worker_id, lambda: {run.lease}) == 1
+    assert await release_unknown(stores, claimant.worker_id, lambda _, lease: lease == run.lease) == 1
     assert (await get_task(stores, 1, kept.id)).status is Status.PROCESSING
     back = await get_task(stores, 1, lost.id)
     assert (back.status, back.attempt) == (Status.RETRYING, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
@@ -28,6 +29,11 @@ async def started(bench: Bench, type_: str, slots: Slots, way: str = "") -> tupl
     return executions, task
 
 
+def lease_of(executions: Executions) -> UUID:
+    [(_, lease)] = executions._unsettled
+    return lease
+
+
 async def status(bench: Bench, task: Task) -> Status:
     return (await get_task(bench.stores, TENANT, task.id)).status
 
@@ -46,7 +52,7 @@ async def test_a_slot_is_free_as_soon_as_its_handler_ended(bench: Bench, monkeyp
         assert await slots.wait_free() == 1
     assert await status(bench, task) is Status.PROCESSING
     assert executions.running == 0
-    assert executions.leases(), "known until it is settled: an audit must not give it back"
+    assert executions.knows(task.id, lease_of(executions)), "until it is settled: an audit must not give it back"
     may_settle.set()
     await executions.drain(5, asyncio.Event())
     assert await status(bench, task) is Status.COMPLETED, "a drain waits for settles, too"
@@ -67,10 +73,11 @@ async def test_a_cancel_reaches_the_run(bench: Bench, stage: Stage) -> None:
 async def test_abandoned_runs_end_at_once_and_settle_nothing(bench: Bench, stage: Stage) -> None:
     executions, task = await started(bench, "waits", Slots(1))
     await stage.entered.wait()
+    lease = lease_of(executions)
     async with asyncio.timeout(5):
         await executions.abandon()
     assert await status(bench, task) is Status.PROCESSING, "the death watch, not the dead, gives it back"
-    assert executions.leases() == set()
+    assert not executions.knows(task.id, lease)
 
 
 async def test_a_cancel_for_somebody_elses_task_disturbs_nothing(bench: Bench, stage: Stage) -> None:
