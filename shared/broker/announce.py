@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from shared.broker.connection import Broker
+from shared.broker.connection import Broker, channel_of
 from shared.broker.keys import (
     CANCELS_CHANNEL,
     FINALS_CHANNEL,
@@ -26,10 +26,11 @@ async def announce_finals(broker: Broker, tasks: Sequence[Task], ttl: int) -> bo
         copy = {"status": task.status, "result": task.result, "error": error, "generation": task.generation}
         pipe.set(result_key(task.id), orjson.dumps(copy), ex=ttl)
         pipe.expire(progress_key(task.id, task.generation, task.attempt), PROGRESS_AFTER_END_SECONDS)
-        pipe.publish(FINALS_CHANNEL, str(task.id))
+        pipe.publish(channel_of(broker.results, FINALS_CHANNEL), str(task.id))
     return await broker.guarded(pipe.execute()) is not None
 
 
 async def announce_cancel(broker: Broker, task_id: UUID) -> bool:
     """Tell the worker that runs ``task_id``; it also finds the request in the row within a second."""
-    return await broker.guarded(broker.results.publish(CANCELS_CHANNEL, str(task_id))) is not None
+    channel = channel_of(broker.results, CANCELS_CHANNEL)
+    return await broker.guarded(broker.results.publish(channel, str(task_id))) is not None

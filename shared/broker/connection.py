@@ -74,3 +74,8 @@ def connect(url: str, *, socket_timeout: float | None = SOCKET_TIMEOUT) -> Redis
         health_check_interval=0,
     )
     return Redis.from_pool(pool)
+
+
+def channel_of(client: Redis, name: str) -> str:
+    """The channel ``name`` of this client's database: Redis itself keeps channels apart from no database."""
+    return f"taskrunner:{client.connection_pool.connection_kwargs.get('db') or 0}:{name}"

@@ -11,8 +11,8 @@ In the result database, REDIS_RESULT_URL:
     progress:<id>:<gen>:<attempt>  JSON, the last progress of a run
     output:<id>                    stream of output pieces
     result:<id>                    JSON copy of a finished task's result; the row is the record
-    finals                         a channel: ids of tasks that just became final
-    cancels                        a channel: ids of running tasks somebody wants to end
+    taskrunner:<db>:finals         a channel: ids of tasks that just became final
+    taskrunner:<db>:cancels        a channel: ids of running tasks somebody wants to end
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 from uuid import UUID
 
-from shared.broker.connection import OUTAGE, connect
+from shared.broker.connection import OUTAGE, channel_of, connect
 from shared.logs import get_logger
 
 RECONNECT_SECONDS = 0.5
@@ -15,12 +15,15 @@ log = get_logger(__name__)
 
 
 async def listen(url: str, channel: str, heard: Callable[[UUID], None]) -> None:
-    """Call ``heard`` with each id published on ``channel``. Runs until cancelled; what it misses is polled for."""
+    """Call ``heard`` with each id published on ``channel`` of the URL's database.
+
+    Runs until cancelled; what it misses is polled for.
+    """
     while True:
         client = connect(url, socket_timeout=None)
         try:
             async with client.pubsub() as subscription:
-                await subscription.subscribe(channel)
+                await subscription.subscribe(channel_of(client, channel))
                 async for message in subscription.listen():
                     if message["type"] == "message":
                         _hear(message["data"], heard)

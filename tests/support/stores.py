@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from redis.asyncio import Redis
 from sqlalchemy import text
 
 from shared.domain.ids import new_id
@@ -100,3 +101,9 @@ async def registered(stores: Stores) -> Claimant:
     )
     await register(stores, worker)
     return Claimant(worker.id, QUEUES, tuple(types))
+
+
+async def blocked_clients(redis: Redis) -> int:
+    """How many clients block on a pop in this client's own database; the server's count knows all of them."""
+    number = str(redis.connection_pool.connection_kwargs.get("db") or 0)
+    return sum(1 for c in await redis.client_list() if c["db"] == number and "b" in c["flags"])

@@ -28,16 +28,9 @@ class Carried(TypedDict):
 
 
 def facts_of(error: BaseException) -> Failed:
-    """``failure_of``, for whatever a handler may raise; lets go of what its frames held.
-
-    An error that cannot be printed still has a class, and memory that ran out is had back first.
-    """
+    """``failure_of``, for whatever a handler may raise; memory that ran out is had back from its frames first."""
     traceback.clear_frames(error.__traceback__)
-    try:
-        return failure_of(error)
-    except Exception:  # noqa: BLE001 - the error's own __str__ is the user's code
-        lineage = tuple(f"{c.__module__}.{c.__qualname__}" for c in type(error).__mro__)
-        return Failed(type(error).__name__, f"{type(error).__name__} (its message cannot be printed)", lineage)
+    return failure_of(error)
 
 
 def carry(error: Exception) -> Carried:

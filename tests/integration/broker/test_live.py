@@ -12,7 +12,7 @@ import orjson
 import pytest_asyncio
 
 from shared.broker.announce import announce_cancel, announce_finals
-from shared.broker.connection import Broker
+from shared.broker.connection import Broker, channel_of
 from shared.broker.keys import (
     CANCELS_CHANNEL,
     FINALS_CHANNEL,
@@ -50,7 +50,7 @@ async def told(settings: Settings, broker: Broker) -> AsyncIterator[dict[str, li
     ]
 
     async def subscribed() -> bool:
-        counts = await broker.results.pubsub_numsub(FINALS_CHANNEL, CANCELS_CHANNEL)
+        counts = await broker.results.pubsub_numsub(*(channel_of(broker.results, name) for name in heard))
         return all(count >= 1 for _, count in counts)
 
     await eventually(subscribed)

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 import shared.broker.connection
-from shared.broker.connection import Broker
+from shared.broker.connection import Broker, channel_of
 from shared.broker.health import redis_state
 from shared.broker.listener import listen
 from shared.domain.ids import new_id
@@ -150,7 +150,7 @@ def telling(broker: Broker, heard: Heard, message: object) -> Callable[[], Await
     """Publish until it is heard: nobody keeps what is published while nobody listens."""
 
     async def told() -> bool:
-        await broker.results.publish("test", str(message))
+        await broker.results.publish(channel_of(broker.results, "test"), str(message))
         return message in heard
 
     return told
@@ -160,7 +160,7 @@ async def test_a_listener_hears_ids_and_ignores_what_is_none(broker: Broker, lis
     one, two = new_id(), new_id()
     await eventually(telling(broker, listening, one))
     for noise in ("not an id", "", b"\xff\xfe"):
-        await broker.results.publish("test", noise)
+        await broker.results.publish(channel_of(broker.results, "test"), noise)
     await eventually(telling(broker, listening, two))
     assert set(listening) == {one, two}
 

@@ -17,6 +17,7 @@ from shared.domain.ids import new_id
 from shared.embedded.ports import free_port
 from shared.settings import Settings
 from tests.integration.broker.conftest import eventually
+from tests.support.stores import blocked_clients
 
 QUEUES = ("urgent", "demo_tasks")
 LONG = 20.0
@@ -39,7 +40,7 @@ def hint(queue: str = "demo_tasks", delay_ms: int = 0) -> Hint:
 
 
 async def blocked(broker: Broker) -> bool:
-    return bool((await broker.queue.info("clients"))["blocked_clients"])
+    return bool(await blocked_clients(broker.queue))
 
 
 async def seconds_asleep(waker: Waker, seconds: float) -> float:
@@ -102,7 +103,7 @@ async def test_one_hint_wakes_one_of_many_sleepers(broker: Broker, hints: HintQu
     try:
 
         async def all_blocked() -> bool:
-            return int((await broker.queue.info("clients"))["blocked_clients"]) == len(wakers)
+            return await blocked_clients(broker.queue) == len(wakers)
 
         await eventually(all_blocked)
         await hints.add([hint()])

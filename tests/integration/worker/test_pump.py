@@ -23,6 +23,7 @@ from shared.queue.stores import Stores
 from shared.queue.submit import store, submit
 from shared.settings import Settings
 from tests.integration.worker.conftest import TENANT, eventually
+from tests.support.stores import blocked_clients
 from worker.engine.pump import Pump
 from worker.engine.slots import Slots
 
@@ -102,7 +103,7 @@ async def asleep(stores: Stores) -> None:
     """Until a pump blocks on its wake lists."""
 
     async def blocked() -> bool:
-        return bool((await stores.broker.queue.info("clients"))["blocked_clients"])
+        return bool(await blocked_clients(stores.broker.queue))
 
     await eventually(blocked)
 

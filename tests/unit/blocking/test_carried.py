@@ -96,7 +96,7 @@ def test_a_class_outside_the_two_homes_is_never_looked_up() -> None:
 def test_an_error_that_cannot_be_printed_has_facts_all_the_same() -> None:
     facts = facts_of(Unprintable())
     assert facts.type == "Unprintable"
-    assert facts.message == "Unprintable (its message cannot be printed)"
+    assert facts.message == "<Unprintable without a readable message>"
     assert facts.lineage[-2:] == ("builtins.BaseException", "builtins.object")
 
 
