@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -10,10 +11,13 @@ from shared.domain.errors import StoreUnavailable
 from shared.logs import get_logger
 from shared.queue.files import sweep_files
 from shared.queue.idempotency import prune_keys
+from shared.queue.retention import Cleanup
 from shared.queue.settle import expire
 from shared.queue.stores import Stores
 from shared.queue.workers import prune
 
+CLEANUP_SECONDS = 60.0
+"""How often a worker looks whether the day's part is due; it becomes due at 02:00 UTC."""
 log = get_logger(__name__)
 
 
@@ -36,14 +40,18 @@ CHORES = (
 
 async def maintain(stores: Stores) -> None:
     """Run every chore until cancelled; an outage of the database only skips a turn."""
+    cleanup = Chore("cleanup_old_tasks", CLEANUP_SECONDS, Cleanup().run)
     async with asyncio.TaskGroup() as group:
-        for chore in CHORES:
+        for chore in (*CHORES, cleanup):
             group.create_task(_repeat(chore, stores), name=chore.name)
 
 
 async def _repeat(chore: Chore, stores: Stores) -> None:
+    # A worker may be recycled sooner than that: its first turn comes at a random moment of the interval.
+    pause = random.uniform(0, chore.seconds)  # noqa: S311 - no secret
     while True:
-        await asyncio.sleep(chore.seconds)
+        await asyncio.sleep(pause)
+        pause = chore.seconds
         try:
             await chore.work(stores)
         except StoreUnavailable:
