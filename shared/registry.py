@@ -51,7 +51,9 @@ class Registry:
         try:
             return definition.input_model.model_validate(given)
         except ValidationError as error:
-            raise InputRefused([(pointer(place(given, e["loc"])), e["msg"]) for e in error.errors()]) from None
+            raise InputRefused(
+                [(pointer(place(given, e["loc"], is_missing=e["type"] == "missing")), e["msg"]) for e in error.errors()]
+            ) from None
 
 
 def discover(extra_modules: Iterable[str] = ()) -> Registry:
@@ -89,15 +91,15 @@ def _definitions_in(module: ModuleType) -> Iterator[TaskDefinition]:
             yield value
 
 
-def place(value: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+def place(value: Any, location: tuple[int | str, ...], *, is_missing: bool = False) -> tuple[int | str, ...]:
     """``location`` without the names pydantic puts between the steps of a union: only what leads into ``value``.
 
-    The last step may name a field that is missing.
+    ``is_missing``: the last step names a field that ought to be there.
     """
     steps: list[int | str] = []
     for index, step in enumerate(location):
-        is_last = index == len(location) - 1
-        if isinstance(value, dict) and (step in value or is_last):
+        is_missing_field = is_missing and index == len(location) - 1
+        if isinstance(value, dict) and (step in value or is_missing_field):
             steps.append(step)
             value = value.get(step)
         elif isinstance(value, list) and isinstance(step, int) and step < len(value):

@@ -84,6 +84,7 @@ class Execution:
             queue=self.task.queue,
             worker=str(self._handlers.worker_id),
             request_id=self.task.request_id,
+            trace_id=trace_id_of(self.task.traceparent),
         )
         log.info("task_started")
         outcome = await self._outcome()
@@ -200,6 +201,11 @@ async def _set(event: asyncio.Event) -> None:
 
 async def _first(waits: set[asyncio.Task[Any]], timeout: float | None = None) -> None:
     await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+
+
+def trace_id_of(traceparent: str | None) -> str | None:
+    """The trace of the request that submitted the task (W3C trace context, the second field)."""
+    return traceparent.split("-")[1] if traceparent else None
 
 
 def result_json(result: BaseModel) -> str:

@@ -46,8 +46,9 @@ class _Server(uvicorn.Server):
 
 def _app(runtime: Runtime) -> Any:
     async def app(scope: dict[str, Any], _receive: Any, send: Any) -> None:
-        status, body = await _answer(runtime, scope["path"])
-        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+        is_read = scope["method"] in {"GET", "HEAD"}
+        status, body = await _answer(runtime, scope["path"]) if is_read else (405, {"status": "method not allowed"})
+        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), (b"allow", b"GET, HEAD")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": orjson.dumps(body)})
 

@@ -62,6 +62,14 @@ class Runtime:
         )
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._open()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def _open(self) -> None:
         settings, opened = self.settings, self._stack
         await opened.enter_async_context(self.stores)
         ai = make_ai(settings)
@@ -93,7 +101,6 @@ class Runtime:
         self.executions = Executions(self._handlers, slots)
         who = Claimant(self.info.id, settings.queues, tuple(self.info.types))
         self.pump = Pump(self.stores, who, slots, waker, self.executions)
-        return self
 
     async def _deregister(self) -> None:
         with contextlib.suppress(StoreUnavailable):  # the death watch will find the row

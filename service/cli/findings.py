@@ -112,7 +112,11 @@ def _of_types(workers: list[Worker], types: list[TaskType]) -> Iterator[Finding]
     unserved = [kind.name for kind in types if kind.name not in served]
     for name in unserved:
         reasons = {str(worker.missing[name]) for worker in workers if name in worker.missing}
-        yield warning("types", f"no worker can run {name}", "; ".join(sorted(reasons)) or "restart the workers")
+        fix = (
+            "; ".join(sorted(reasons))
+            or "give a worker its module in TASKRUNNER_TASK_MODULES, or restart the older ones"
+        )
+        yield failure("types", f"no worker can run {name}", fix)
     if not unserved:
         yield ok("types", f"{len(types)} known, each has a worker")
 

@@ -11,6 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 # RFC 3339: a full date, a time and an offset; fromisoformat alone takes week dates and more.
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)")
 
+FIRST_YEAR, LAST_YEAR = 1970, 2999
+OUT_OF_RANGE = f"The time is out of range: give one of the years {FIRST_YEAR} to {LAST_YEAR}"
+
 
 class Inbound(BaseModel):
     """Base of request bodies: unknown fields and wrong JSON types are refused."""
@@ -32,9 +35,13 @@ def instant(value: Any) -> Any:
         raise ValueError("Give an RFC 3339 time with its offset, such as 2030-01-31T12:00:00Z")
     try:
         # Python reads six digits of a second at most.
-        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value.upper())).astimezone(UTC)
+        read = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value.upper())).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("The time is out of range") from None
+        raise ValueError(OUT_OF_RANGE) from None
+    # The driver stores the first and the last time Python knows as infinities.
+    if not FIRST_YEAR <= read.year <= LAST_YEAR:
+        raise ValueError(OUT_OF_RANGE)
+    return read
 
 
 Instant = Annotated[

@@ -25,6 +25,7 @@ from shared.settings import Settings, load_settings
 from worker.runtime import Runtime
 from worker.vitals import DeclaredDead
 
+EXIT_UNREACHABLE = 5
 EXIT_DECLARED_DEAD = 75
 """EX_TEMPFAIL: the supervisor should start another."""
 LAST_SECONDS = 5.0
@@ -61,7 +62,7 @@ class TaskWorker(arq.worker.Worker):
         )
 
     def run(self) -> None:
-        """Run until drained. A setting that turns out wrong, or no database, is one line and status 2 or 1."""
+        """Run until drained. A setting that turns out wrong, or no database, is one line and status 2 or 5."""
         try:
             self.loop.run_until_complete(self.main())
         except ConfigurationError as error:
@@ -69,7 +70,7 @@ class TaskWorker(arq.worker.Worker):
             raise SystemExit(2) from None
         except StoreUnavailable as error:
             sys.stderr.write(f"taskrunner worker: {error} Is DATABASE_URL right, and PostgreSQL up?\n")
-            raise SystemExit(1) from None
+            raise SystemExit(EXIT_UNREACHABLE) from None
         finally:
             self.loop.close()
 

@@ -16,6 +16,7 @@ REGISTRY = discover()
         ({"b": "x"}, ("b", "constrained-int"), ("b",)),
         ({"a": [{"op": "x"}]}, ("a", 0, "filter", "value"), ("a", 0, "value")),
         ({}, ("prompt",), ("prompt",)),
+        ({"a": {"b": 1}}, ("a", "constrained-int"), ("a",)),
         ({"a": {"b": 1}}, ("a", "b"), ("a", "b")),
         ([], (3,), ()),
     ],
@@ -23,7 +24,7 @@ REGISTRY = discover()
 def test_only_steps_that_lead_into_the_value_are_kept(
     value: object, location: tuple[int | str, ...], expected: tuple[int | str, ...]
 ) -> None:
-    assert place(value, location) == expected
+    assert place(value, location, is_missing=location == ("prompt",) or location[-1:] == ("value",)) == expected
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,7 @@ def test_only_steps_that_lead_into_the_value_are_kept(
             {"/operations/0/value"},
         ),
         ("data_processing", {"rows": [], "operations": [{"op": "dance"}]}, {"/operations/0"}),
+        ("data_processing", {"rows": [{"a": {"b": 1}}], "operations": []}, {"/rows/0/a"}),
     ],
 )
 def test_refusals_of_our_types_point_into_the_input(
