@@ -25,7 +25,7 @@ from shared.queue.files import FileRecords
 from shared.queue.stores import Stores
 
 TASKS_BATCH = 500
-FILES_BATCH = 100
+FILES_BATCH = 500
 PAUSES = 4
 """The length of a pause, in lengths of the batch before it: at most a fifth of one connection's time is spent."""
 ROUND_SECONDS = 45.0

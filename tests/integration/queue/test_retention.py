@@ -162,7 +162,9 @@ async def test_old_files_go_and_their_bytes_too(stores: Stores) -> None:
     assert await files_left(stores) == {young}
 
 
-@pytest.mark.parametrize("spelled", [str, lambda id_: id_.hex.upper()], ids=["usual", "hex"])
+@pytest.mark.parametrize(
+    "spelled", [str, lambda id_: id_.hex.upper(), lambda id_: id_.urn], ids=["usual", "hex", "urn"]
+)
 @pytest.mark.parametrize("does_run", [False, True], ids=["waits", "runs"])
 async def test_a_file_that_an_unfinished_task_names_stays(
     stores: Stores, planned: Planned, claimant: Claimant, spelled: Callable[[UUID], str], does_run: bool
