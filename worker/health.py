@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import uvicorn
 
 from shared.queue.health import database_health
-
-if TYPE_CHECKING:
-    from worker.runtime import Runtime
+from worker.incarnation import Incarnation
 
 
-async def serve_health(runtime: Runtime) -> None:
+async def serve_health(runtime: Incarnation) -> None:
     """Serve TASKRUNNER_WORKER_HEALTH_PORT until cancelled; unset: nothing is served.
 
     On loopback; a container sets TASKRUNNER_WORKER_HEALTH_HOST where its probes come from outside.
@@ -44,7 +42,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _app(runtime: Runtime) -> Any:
+def _app(runtime: Incarnation) -> Any:
     async def app(scope: dict[str, Any], _receive: Any, send: Any) -> None:
         is_read = scope["method"] in {"GET", "HEAD"}
         status, body = await _answer(runtime, scope["path"]) if is_read else (405, {"status": "method not allowed"})
@@ -55,7 +53,7 @@ def _app(runtime: Runtime) -> Any:
     return app
 
 
-async def _answer(runtime: Runtime, path: str) -> tuple[int, dict[str, Any]]:
+async def _answer(runtime: Incarnation, path: str) -> tuple[int, dict[str, Any]]:
     match path:
         case "/health/live":
             return 200, {"status": "ok"}
@@ -66,7 +64,7 @@ async def _answer(runtime: Runtime, path: str) -> tuple[int, dict[str, Any]]:
             return 404, {"status": "not found"}
 
 
-async def _state(runtime: Runtime) -> dict[str, Any]:
+async def _state(runtime: Incarnation) -> dict[str, Any]:
     """The words of the API's health. A worker that drains is not ready for more."""
     stores = runtime.stores
     database = "ok" if await database_health(stores) else "down"

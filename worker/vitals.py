@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import psutil
 
@@ -13,9 +12,7 @@ from shared.domain.errors import StoreUnavailable
 from shared.logs import get_logger
 from shared.queue.liveness import Watcher, release_unknown
 from worker.heartbeat import Heartbeat, Reading
-
-if TYPE_CHECKING:
-    from worker.runtime import Runtime
+from worker.incarnation import Incarnation
 
 TICK_SECONDS = 1.0
 AUDIT_SECONDS = 5.0
@@ -29,7 +26,7 @@ class DeclaredDead(Exception):
 class Vitals:
     """Acts on each beat as it comes; judging the others, which asks the database, takes only the newest."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Incarnation) -> None:
         self._runtime = runtime
         self._newest: Reading | None = None
         self._changed = asyncio.Event()
@@ -88,7 +85,7 @@ async def _tick(heartbeat: Heartbeat) -> None:
         await asyncio.sleep(TICK_SECONDS)
 
 
-async def audit(runtime: Runtime) -> None:
+async def audit(runtime: Incarnation) -> None:
     """Every few seconds, give back what the rows say we run and we don't: the reply to a claim was lost."""
     while True:
         await asyncio.sleep(AUDIT_SECONDS)
@@ -98,7 +95,7 @@ async def audit(runtime: Runtime) -> None:
             log.warning("audit_skipped", reason="database away")
 
 
-async def watch_wear(runtime: Runtime) -> None:
+async def watch_wear(runtime: Incarnation) -> None:
     """Recycle the worker when it is worn; the supervisor starts a fresh one."""
     process = psutil.Process()
     while True:
@@ -109,7 +106,7 @@ async def watch_wear(runtime: Runtime) -> None:
     runtime.recycle()
 
 
-def _wear(runtime: Runtime, process: psutil.Process) -> str | None:
+def _wear(runtime: Incarnation, process: psutil.Process) -> str | None:
     """Why this worker is worn: MAX_TASKS_PER_WORKER, MAX_WORKER_MEMORY_MB, or threads that never came back."""
     settings = runtime.settings
     if settings.max_tasks_per_worker and runtime.executions.started >= settings.max_tasks_per_worker:
