@@ -1,0 +1,297 @@
+"""Every guard of the protocol is needed: take one away, and a scene that ended well ends badly."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+from pydantic import SecretStr
+
+from shared.queue.stores import Stores
+from shared.settings import Settings
+from tests.support.mutations import Both, Code, Mutation, Schema, Sql, alter, without
+from tests.support.scenes import liveness, lost_words, moves, ownership
+from tests.support.scenes.liveness import a_watch
+from tests.support.scenes.making import Scene, by_hint, by_poll
+from tests.support.scenes.moves import somebody_writes
+from tests.support.scenes.ownership import a_claim_is_refused
+from tests.support.servers import Servers
+from tests.support.stores import empty
+
+BY_IDS, BY_ORDER = "shared.db.statements.claim:BY_IDS", "shared.db.statements.claim:BY_ORDER"
+SETTLE = "shared.db.statements.settle:SETTLE"
+RESCUE, RELEASE = "shared.db.statements.liveness:RESCUE", "shared.db.statements.liveness:RELEASE"
+KEY_LOCK, KEY_FIND = "shared.db.statements.idempotency:LOCK", "shared.db.statements.idempotency:FIND"
+WATCH = "shared.domain.deathwatch:DeathWatch"
+
+LOCKED = "FOR NO KEY UPDATE SKIP LOCKED"
+TRY_LOCK = "pg_try_advisory_xact_lock(hashtextextended(CAST(:tenant_id AS text) || ':' || CAST(:key AS text), 0))"
+NO_LOCK = Sql(KEY_LOCK, TRY_LOCK, "CAST(:tenant_id AS text) || CAST(:key AS text) IS NOT NULL")
+NO_REPLAY = Sql(KEY_FIND, "AND key = :key", "AND key = :key AND false")
+NO_UNIQUE_KEY = Schema(("ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey",))
+STEADY = tuple((float(second), second + 0.01) for second in range(6))
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A guard, how it is taken away, the scene that misses it, and what is wrong there."""
+
+    name: str
+    mutation: Mutation
+    scene: Scene
+    wrong: str
+
+
+def of_claims(name: str, old: str, new: str, wrong: str, statement: str = "SELECT", **given: object) -> list[Guard]:
+    """A guard that stands in both claims."""
+    return [
+        Guard(f"{name} in {way}", Sql(where, old, new), a_claim_is_refused(claim, wrong, statement, **given), wrong)
+        for way, where, claim in (("claim by id", BY_IDS, by_hint), ("poll", BY_ORDER, by_poll))
+    ]
+
+
+def watching(name: str, old: str, new: str, wrong: str, *readings: tuple[float, float] | None) -> Guard:
+    return Guard(name, Code(WATCH, old, new, used_in=("shared.queue.liveness",)), a_watch(wrong, *readings), wrong)
+
+
+OWNERSHIP = [
+    Guard(
+        "lease in settle",
+        Sql(SETTLE, "AND t.lease = u.lease", ""),
+        ownership.a_late_worker_settles,
+        "a late settle ended another's run",
+    ),
+    Guard(
+        "row lock in settle",
+        Sql(SETTLE, "FOR NO KEY UPDATE OF t", ""),
+        ownership.a_settle_meets_the_next_owner,
+        "a late settle ended another's run",
+    ),
+    Guard(
+        "lease in release",
+        Sql(RELEASE, "AND t.lease = u.lease", ""),
+        lost_words.an_audit_comes_late,
+        "an audit took another's run",
+    ),
+    *(
+        Guard(f"{name} in {way}", Sql(where, old, new), scene, wrong)
+        for way, where, claim in (("claim by id", BY_IDS, by_hint), ("poll", BY_ORDER, by_poll))
+        for name, old, new, scene, wrong in (
+            (
+                "status",
+                "t.status IN ('PENDING', 'RETRYING')",
+                "true",
+                ownership.a_running_task_is_hinted_again(claim),
+                "a running task was claimed again",
+            ),
+            ("row lock", LOCKED, "", ownership.two_claims_meet(claim), "two workers own one task"),
+            (
+                "SKIP LOCKED",
+                LOCKED,
+                "FOR NO KEY UPDATE",
+                ownership.two_claims_meet(claim),
+                "a claim waited for a lock",
+            ),
+        )
+    ),
+    *of_claims(
+        "live worker",
+        "AND w.state <> 'dead'",
+        "",
+        "a dead worker owns a run",
+        "UPDATE workers SET state = 'dead'",
+    ),
+    *of_claims(
+        "pause",
+        "AND q.paused",
+        "AND false",
+        "a paused queue gave a task out",
+        "INSERT INTO queues (name, paused) VALUES ('demo_tasks', true)",
+    ),
+    *of_claims("due time", "t.run_at <= now()", "true", "a task ran before its time", delay=3_600.0),
+    *of_claims(
+        "expiry",
+        "(t.expires_at IS NULL OR t.expires_at > now())",
+        "true",
+        "an expired task ran",
+        "UPDATE tasks SET expires_at = now()",
+    ),
+]
+MOVES = [
+    Guard(
+        "sticky cancel in settle",
+        Sql(SETTLE, "t.cancel_requested THEN", "false THEN"),
+        moves.a_cancelled_run_would_be_retried,
+        "a 202 runs again",
+    ),
+    Guard(
+        "sticky cancel in rescue",
+        Sql(RESCUE, "WHEN t.cancel_requested", "WHEN false"),
+        moves.a_cancelled_run_is_lost,
+        "a 202 runs again",
+    ),
+    Guard(
+        "status in retry",
+        Sql("shared.db.statements.moves:RETRY", "AND t.status IN ('FAILED', 'CANCELLED')", ""),
+        moves.a_waiting_task_is_retried,
+        "a generation began by itself",
+    ),
+    Guard(
+        "attempt given back in settle",
+        Sql(SETTLE, "ELSE t.attempt - 1", "ELSE t.attempt"),
+        moves.a_run_is_given_back,
+        "a released run cost an attempt",
+    ),
+    Guard(
+        "attempt given back in rescue",
+        Sql(RESCUE, "attempt = t.attempt - 1", "attempt = t.attempt"),
+        moves.a_run_is_lost,
+        "a lost run cost an attempt",
+    ),
+    Guard(
+        "bound on losses",
+        Sql(RESCUE, ">= :most_losses", ">= :most_losses + 1"),
+        moves.a_task_is_lost_for_ever,
+        "a task outlives every loss",
+    ),
+    Guard(
+        "table of moves",
+        Schema(("DROP TRIGGER tasks_moves ON tasks",)),
+        somebody_writes("UPDATE tasks SET status = 'PENDING', finished_at = NULL"),
+        "the database took it",
+    ),
+    Guard(
+        "CHECK on the lease",
+        Schema(("ALTER TABLE tasks DROP CONSTRAINT tasks_lease_check",)),
+        somebody_writes("UPDATE tasks SET lease = gen_random_uuid()"),
+        "the database took it",
+    ),
+    Guard(
+        "CHECK on finished_at",
+        Schema(("ALTER TABLE tasks DROP CONSTRAINT tasks_finished_at_check",)),
+        somebody_writes("UPDATE tasks SET finished_at = NULL"),
+        "the database took it",
+    ),
+]
+LIVENESS = [
+    Guard(
+        "compare-and-set on the beat",
+        Sql("shared.db.statements.liveness:DECLARE_DEAD", "beat = :beat", "beat >= :beat"),
+        liveness.a_watcher_judges_too_late,
+        "a worker that beats was declared dead",
+    ),
+    Guard(
+        "live worker in rescue",
+        Sql(RESCUE, "AND w.state <> 'dead')", "AND false)"),
+        liveness.a_rescue_finds_the_living,
+        "a living worker lost its run",
+    ),
+    Guard(
+        "death in rescue",
+        Sql(RESCUE, "AND w.state <> 'dead')", ")"),
+        liveness.a_rescue_finds_the_dead,
+        "a dead worker kept its run",
+    ),
+    Guard("row lock in rescue", Sql(RESCUE, LOCKED, ""), liveness.two_rescues_meet, "two rescues took one run back"),
+    Guard(
+        "SKIP LOCKED in rescue",
+        Sql(RESCUE, LOCKED, "FOR NO KEY UPDATE"),
+        liveness.two_rescues_meet,
+        "a rescue waited for a lock",
+    ),
+    Guard(
+        "death in the heartbeat",
+        Sql("shared.db.heartbeat:BEAT", "WHERE id = $1 AND state <> 'dead'", "WHERE id = $1"),
+        liveness.a_dead_worker_beats,
+        "a zombie was told that it lives",
+    ),
+    watching(
+        "slow readings",
+        "if not (is_prompt and is_regular):",
+        "if not is_regular:",
+        "a slow reading killed a worker",
+        *STEADY,
+        (6.0, 8.0),
+        (8.5, 8.51),
+    ),
+    watching(
+        "irregular readings",
+        "if not (is_prompt and is_regular):",
+        "if not is_prompt:",
+        "a watcher that stood still killed a worker",
+        (0.0, 0.01),
+        (600.0, 600.01),
+    ),
+    watching(
+        "failed readings",
+        "self._since.clear()",
+        "pass",
+        "a failed reading killed a worker",
+        *STEADY,
+        None,
+        (7.0, 7.01),
+    ),
+]
+LOST_WORDS = [
+    Guard(
+        "poll",
+        Code(
+            "worker.engine.pump:Pump",
+            "if time.monotonic() >= self._next_poll and (polled",
+            "if self._next_poll < 0 and (polled",
+        ),
+        lost_words.a_hint_is_lost,
+        "a task without a hint is never run",
+    ),
+    Guard(
+        "audit",
+        Code("shared.queue.liveness:release_unknown", "if not knows(*run)", "if False", used_in=("worker.vitals",)),
+        lost_words.a_reply_to_a_claim_is_lost,
+        "a run that nobody knows stays PROCESSING",
+    ),
+    Guard(
+        "row read where the lease is gone",
+        Code("shared.queue.settle:settle", "or await lookup.get_task(session, tenant_id, settlement.id)", ""),
+        lost_words.a_settle_is_repeated,
+        "an end was never told",
+    ),
+    Guard("key lock", NO_LOCK, lost_words.a_key_comes_twice_at_once, "a second request with a key was let in"),
+    Guard(
+        "key lock and unique key",
+        Both(NO_LOCK, NO_UNIQUE_KEY),
+        lost_words.a_key_comes_twice_at_once,
+        "two tasks for one key",
+    ),
+    Guard("stored answer", NO_REPLAY, lost_words.a_key_comes_again, "a repeat was refused"),
+    Guard(
+        "stored answer and unique key",
+        Both(NO_REPLAY, NO_UNIQUE_KEY),
+        lost_words.a_key_comes_again,
+        "two tasks for one key",
+    ),
+]
+GUARDS = [*OWNERSHIP, *MOVES, *LIVENESS, *LOST_WORDS]
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name.replace(" ", "-"))
+async def test_without_its_guard_the_scene_ends_badly(
+    guard: Guard, stores: Stores, settings: Settings, servers: Servers
+) -> None:
+    await played(guard, stores)
+    await empty(stores)
+    with ExitStack() as lent:
+        where = settings
+        if guard.mutation.schema:
+            url = lent.enter_context(servers.lend_database())
+            where = settings.model_copy(update={"database_url": SecretStr(url)})
+        async with Stores(where, pool_size=5, overflow=0, application="mutated") as mutated:
+            await alter(mutated, guard.mutation)
+            with without(guard.mutation), pytest.raises(AssertionError, match=guard.wrong):
+                await played(guard, mutated)
+
+
+async def played(guard: Guard, stores: Stores) -> None:
+    async with asyncio.timeout(20):
+        await guard.scene(stores)
