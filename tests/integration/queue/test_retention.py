@@ -110,6 +110,12 @@ async def files_left(stores: Stores) -> set[UUID]:
     return found
 
 
+async def unlocked(stores: Stores) -> bool:
+    """Whether no connection, not even one in the pool, still holds the cleanup's lock."""
+    held = "SELECT 1 FROM pg_locks JOIN pg_database d ON d.oid = database WHERE locktype = 'advisory' AND datname = "
+    return not await execute(stores, held + "current_database()")
+
+
 async def emptied(stores: Stores) -> bool:
     """Whether another process's cleanup has removed all there was."""
     await Cleanup().run(stores)
@@ -293,6 +299,7 @@ async def test_one_cancelled_in_mid_batch_leaves_nothing_half(
         assert pruning.cancelled()
     assert await left(stores) == set(tasks)
     assert await count(stores, "attempts") == 3
+    await eventually(lambda: unlocked(stores))
     await eventually(lambda: emptied(stores))
     assert await count(stores, "attempts") == 0
 
@@ -314,6 +321,7 @@ async def test_one_cancelled_between_batches_frees_the_lock(
     await asyncio.wait([pruning])
     assert pruning.cancelled()
     monkeypatch.undo()
+    await eventually(lambda: unlocked(stores))
     await eventually(lambda: emptied(stores))
 
 
