@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up test check format lock clean
+.PHONY: help install install-dev up test check bench format lock clean
 
 help:
 	@echo "make up       start everything on loopback (Ctrl-C stops it)"
 	@echo "make test     the whole test suite, on real servers from pip"
 	@echo "make check    format, lint, types, import rules, dependencies, dead code"
+	@echo "make bench    what the service costs, beside a yardstick (two minutes)"
 	@echo "make install  the virtual environment alone;  make format  make lock  make clean"
 
 $(VENV)/.runtime: requirements.lock pyproject.toml
@@ -44,6 +45,9 @@ check: install-dev
 	$(BIN)/deptry .
 	$(BIN)/vulture
 	$(BIN)/hadolint Dockerfile
+
+bench: install-dev
+	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 format: install-dev
 	$(BIN)/ruff format .

@@ -1,0 +1,21 @@
+"""The task type that is measured: it does nothing but say when it was entered. For TASKRUNNER_TASK_MODULES."""
+
+from __future__ import annotations
+
+import time
+
+from shared.tasks import Run, TaskModel, task
+
+
+class Nothing(TaskModel):
+    pass
+
+
+class Entered(TaskModel):
+    at: float
+
+
+@task(type="bench_noop", queue="demo_tasks", timeout=60)
+async def noop(run: Run, given: Nothing) -> Entered:  # noqa: ARG001 - a handler's signature
+    """Say when it was entered: seconds since the epoch, by the clock the database reads too."""
+    return Entered(at=time.time())

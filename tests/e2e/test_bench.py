@@ -1,0 +1,49 @@
+"""``make bench`` runs to its end. What it measures is nobody's test: figures are compared by people."""
+
+from __future__ import annotations
+
+import re
+
+from tests.support.processes import Processes
+
+TINY = (
+    *("--rounds", "1", "--seconds", "0.2", "--connections", "4"),
+    *("--concurrency", "10", "--drain", "200", "--pick-ups", "5"),
+)
+COMPARED = (
+    "POST → 201",
+    "POST → 201, p50",
+    "POST → 201, p99",
+    "POST → 201, CPU of the server",
+    "batch submit (1,000 a body)",
+    "drain of no-op tasks",
+    "idle pick-up: INSERT begun → claimed, p50",
+    "idle pick-up: INSERT begun → claimed, p99",
+    "idle pick-up: INSERT begun → handler entered, p50",
+    "idle pick-up: INSERT begun → handler entered, p99",
+    "GET, final task",
+    "GET, final task, p50",
+    "GET, final task, p99",
+    "GET, final task, CPU of the server",
+)
+ALONE = (
+    "drain of no-op tasks, CPU of the worker",
+    "idle worker, resident memory",
+    "POST → 201 while a worker runs",
+    "POST → 201 while a worker runs, p99",
+    "POST → 201 while a worker runs, finished",
+)
+NUMBER = r"[\d,.]+"
+
+
+async def test_the_bench_prints_every_figure_with_its_yardstick(processes: Processes) -> None:
+    bench = processes.python("-m", "benchmarks", *TINY)
+    assert await bench.wait(90) == 0, bench.output
+    rows = [re.split(r" *\| *", line.strip("| ")) for line in bench.lines if line.startswith("| ")]
+    found = {name: numbers for name, *numbers in rows}
+    assert {name for name in found if name != "figure"} == {*COMPARED, *ALONE}
+    for name in COMPARED:
+        assert all(re.fullmatch(NUMBER, number) for number in found[name][:3]), found[name]
+    for name in ALONE:
+        assert re.fullmatch(NUMBER, found[name][0]), found[name]
+        assert found[name][1:3] == ["–", "–"]
