@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 
 from service.auth import ADMIN, READ, WRITE, may
 from service.pagination import Cursors
-from service.problems import Problem
+from service.problems import Problem, invalid
 from shared.queue.files import FileRecords
 from shared.queue.keys import Principal
 from shared.queue.stores import Stores
@@ -66,5 +66,12 @@ def _needs(scope: str) -> Any:
     return Depends(caller)
 
 
+async def _no_body(request: Request) -> None:
+    """A body a route would ignore must not look obeyed. Raises: Problem (400, 422)."""
+    if await request.body() and await request.json() != {}:
+        raise invalid([("", "This takes no body, or an empty object.")])
+
+
+NO_BODY = Depends(_no_body)
 Reader = Annotated[Caller, _needs(READ)]
 Writer = Annotated[Caller, _needs(WRITE)]

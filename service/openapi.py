@@ -1,16 +1,19 @@
-"""The OpenAPI document: what FastAPI derives, with our errors and keys put where it cannot know them."""
+"""The OpenAPI document: what FastAPI derives, and what it cannot know: errors, headers, examples, keys."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.problems import MEDIA_TYPE
+from service.problems import KNOWN, MEDIA_TYPE
+from service.schemas.answer_headers import ANSWER_HEADERS, of_answer, of_problem
+from service.schemas.examples import EXAMPLES
+from service.schemas.headers import X_REQUEST_ID, takes
 from service.schemas.problem import ProblemView
+from service.schemas.responses import DESCRIPTIONS, EVERYWHERE
 
 DESCRIPTION = """
 Submit slow work, get an id in milliseconds; poll, wait for or cancel it.
@@ -24,22 +27,7 @@ TAGS = [
     {"name": "system", "description": "Task types, workers, health."},
 ]
 OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
-# Any request may run into these before a route sees it.
-EVERYWHERE = (400, 401, 403, 413, 414, 415, 422, 431, 500, 503)
-EXAMPLE = {
-    "type": "urn:taskrunner:problem:validation_error",
-    "title": "The request is not valid",
-    "status": 422,
-    "detail": "/input/prompt: Field required",
-    "instance": "/api/v1/tasks",
-    "code": "validation_error",
-    "request_id": "019aa6a0-0000-7000-8000-000000000000",
-    "errors": [{"pointer": "/input/prompt", "detail": "Field required"}],
-}
-PROBLEM_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemView"}, "example": EXAMPLE}}
-ANSWER_HEADERS = {
-    "X-Request-ID": {"description": "The id given, or one made here.", "schema": {"type": "string"}},
-}
+PROBLEM = {"$ref": "#/components/schemas/ProblemView"}
 
 
 def install(app: FastAPI) -> None:
@@ -65,13 +53,13 @@ def _document(app: FastAPI) -> dict[str, Any]:
     components["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "bearerFormat": "trk_<id>.<secret>"},
     }
-    components["responses"] = {
-        f"Problem{status}": {"description": HTTPStatus(status).phrase, "content": PROBLEM_CONTENT}
-        for status in EVERYWHERE
-    }
-    for path, operation in _operations(made):
+    components["headers"] = ANSWER_HEADERS
+    components["responses"] = {f"Problem{status}": _problem(status) for status in DESCRIPTIONS}
+    for path, method, operation in _operations(made):
         operation["security"] = [] if path in OPEN_PATHS else [{"key": []}]
-        _complete(operation["responses"], is_open=path in OPEN_PATHS)
+        operation.setdefault("parameters", []).extend(takes(X_REQUEST_ID)["parameters"])
+        _describe_ids(operation)
+        _complete(path, method, operation)
     return made
 
 
@@ -80,20 +68,55 @@ def _problem_schemas() -> dict[str, Any]:
     return {**schema.pop("$defs"), "ProblemView": schema}
 
 
-def _operations(made: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _problem(status: int) -> dict[str, Any]:
+    """The answer ``status``, with an example of its most usual code."""
+    code, title = next((code, title) for code, (known, title) in KNOWN.items() if known == status)
+    example: dict[str, Any] = {
+        "type": f"urn:taskrunner:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": DESCRIPTIONS[status],
+        "instance": "/api/v1/tasks",
+        "code": code,
+        "request_id": "019aa6a0-0000-7000-8000-000000000000",
+    }
+    if status == 422:
+        at = {"pointer": "/input/b", "detail": "Field required"}
+        example |= {"detail": f"{at['pointer']}: {at['detail']}", "errors": [at]}
+    return {
+        "description": DESCRIPTIONS[status],
+        "headers": of_problem(status),
+        "content": {MEDIA_TYPE: {"schema": PROBLEM, "example": example}},
+    }
+
+
+def _operations(made: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, methods in made["paths"].items():
-        for operation in methods.values():
-            yield path, operation
+        for method, operation in methods.items():
+            yield path, method.upper(), operation
 
 
-def _complete(responses: dict[str, Any], *, is_open: bool) -> None:
-    """Our media type for the route's own problems, and a reference for those of every route."""
+def _describe_ids(operation: dict[str, Any]) -> None:
+    for parameter in operation["parameters"]:
+        if parameter["in"] == "path":
+            parameter["description"] = f"The {parameter['name'].removesuffix('_id')}'s id."
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    """Headers and example of each answer of its own; a reference for each problem, its own and everybody's."""
+    responses, examples = operation["responses"], EXAMPLES.get((method, path), {})
+    responses.pop("422", None)  # FastAPI's own shape of it
     for status, response in responses.items():
-        is_problem = "ProblemView" in str(response.get("content"))
-        if int(status) >= 400 and is_problem:
-            response["content"] = PROBLEM_CONTENT
-        response.setdefault("headers", {}).update(ANSWER_HEADERS)
-    responses.pop("422", None)
+        if "ProblemView" in str(response.get("content")):
+            responses[status] = _reference(status)
+            continue
+        response["headers"] = of_answer(method, operation, int(status))
+        if int(status) in examples:
+            response["content"]["application/json"]["example"] = examples[int(status)]
     for number in EVERYWHERE:
-        if not (is_open and number in {401, 403}):
-            responses.setdefault(str(number), {"$ref": f"#/components/responses/Problem{number}"})
+        if not (path in OPEN_PATHS and number in {401, 403}):
+            responses.setdefault(str(number), _reference(number))
+
+
+def _reference(status: int | str) -> dict[str, Any]:
+    return {"$ref": f"#/components/responses/Problem{status}"}

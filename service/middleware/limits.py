@@ -16,12 +16,19 @@ BATCH_BYTES = 32 * 1_048_576
 MULTIPART_OVERHEAD = 65_536
 BATCH_PATH = "/api/v1/tasks/batch"
 FILES_PATH = "/api/v1/files"
-JSON_TYPE = re.compile(rb"application/(?:json|[\w.!#$&^+-]+\+json)[ \t]*(?:;.*)?", re.IGNORECASE | re.DOTALL)
+BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods whose routes never read a body."""
+# Parameters may follow, but no charset other than UTF-8. Possessive: blanks given back would hide a charset.
+JSON_TYPE = re.compile(
+    rb"application/(?:json|[\w.!#$&^+-]+\+json)[ \t]*+"
+    rb"(?:;[ \t]*+(?!charset[ \t]*+=(?![ \t]*+(?:utf-8|\"utf-8\")[ \t]*+(?:;|\Z)))[^;]*+)*+",
+    re.IGNORECASE,
+)
 MULTIPART_TYPE = re.compile(rb"multipart/form-data[ \t]*;.*", re.IGNORECASE | re.DOTALL)
 
 
 class Limits:
-    """Refuses by URL, header fields, media type and length; counts a body while it streams in."""
+    """Refuses by URL, header fields, media type and length; checks a body again while it streams in."""
 
     def __init__(self, app: ASGIApp, *, max_upload_bytes: int) -> None:
         self.app = app
@@ -33,17 +40,20 @@ class Limits:
             return
         _check_url(scope)
         fields = _check_headers(scope)
-        if not (fields.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in fields):
+        length = fields.get(b"content-length", b"0")
+        is_announced = length != b"0" or b"transfer-encoding" in fields
+        if not is_announced and scope["method"] in BODILESS:
             await self.app(scope, receive, send)
             return
         path = scope["path"]
-        _check_media_type(fields, MULTIPART_TYPE if path == FILES_PATH else JSON_TYPE)
+        wanted = MULTIPART_TYPE if path == FILES_PATH else JSON_TYPE
         limit = self._limit_of(path)
-        length = fields.get(b"content-length", b"0")
+        if is_announced:
+            _check_media_type(fields, wanted)
         # Eighteen digits are enough to be too many, and int() refuses thousands of them.
         if length.isdigit() and int(length[:18]) > limit:
             raise _too_large(limit)
-        await self.app(scope, _counted(receive, limit), send)
+        await self.app(scope, _checked(receive, fields, wanted, limit), send)
 
     def _limit_of(self, path: str) -> int:
         if path == BATCH_PATH:
@@ -76,20 +86,25 @@ def _check_media_type(fields: dict[bytes, bytes], wanted: re.Pattern[bytes]) -> 
         raise Problem("unsupported_media_type", f"Send the body as {kind}, and say so in Content-Type.")
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
-    """``receive``, ending with a 413 as soon as more than ``limit`` bytes have come."""
+def _checked(receive: Receive, fields: dict[bytes, bytes], wanted: re.Pattern[bytes], limit: int) -> Receive:
+    """``receive``, ending with a 413 as soon as more than ``limit`` bytes have come, or a 415 with the first of them.
+
+    HTTP/2 needs neither a length nor a transfer coding to send a body: the head alone does not tell.
+    """
     seen = 0
 
-    async def counted() -> Message:
+    async def checked() -> Message:
         nonlocal seen
         message = await receive()
-        if message["type"] == "http.request":
-            seen += len(message.get("body", b""))
+        if message["type"] == "http.request" and (piece := message.get("body", b"")):
+            if not seen:
+                _check_media_type(fields, wanted)
+            seen += len(piece)
             if seen > limit:
                 raise _too_large(limit)
         return message
 
-    return counted
+    return checked
 
 
 def _too_large(limit: int) -> Problem:

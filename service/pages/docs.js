@@ -42,13 +42,14 @@ function fields(document, schema, seen = new Set()) {
     [make("h4", { text: name }), ...fields(document, { $ref: `#/components/schemas/${name}` }, seen)])];
 }
 
-function body(document, title, content) {
-  const [media, { schema } = {}] = Object.entries(content ?? {})[0] ?? [];
+// What to send is in sight; what comes back is long, and folded.
+function body(document, title, content, { folded }) {
+  const [media, { schema, example } = {}] = Object.entries(content ?? {})[0] ?? [];
   if (!media) return null;
-  const examples = resolve(document, schema)?.examples ?? [];
-  return make("section", {}, make("h4", { text: `${title} · ${media}` }),
-    ...examples.map((example) => make("pre", { text: JSON.stringify(example, null, 2) })),
-    make("details", {}, make("summary", { text: typeOf(schema) }), ...fields(document, schema)));
+  const examples = example === undefined ? resolve(document, schema)?.examples ?? [] : [example];
+  const shown = examples.map((example) => make("pre", { text: JSON.stringify(example, null, 2) }));
+  return make("section", {}, make("h4", { text: `${title} · ${media}` }), ...(folded ? [] : shown),
+    make("details", {}, make("summary", { text: typeOf(schema) }), ...(folded ? shown : []), ...fields(document, schema)));
 }
 
 function operation(document, path, method, item) {
@@ -58,13 +59,15 @@ function operation(document, path, method, item) {
   const parameters = (item.parameters ?? []).map((p) =>
     [p.name, `${p.in}, ${typeOf(p.schema)}${p.required ? ", required" : ""}`, p.description]);
   const answers = Object.entries(item.responses).map(([status, response]) => [status, resolve(document, response)]);
-  const [, success] = answers.find(([status]) => status < "300") ?? [];
+  const successes = answers.filter(([status]) => status < "300");
   return make("article", { id },
     make("h3", {}, make("span", { text: method.toUpperCase(), class: `method ${method}` }), make("code", { text: path })),
     prose(item.description ?? item.summary),
     parameters.length ? make("h4", { text: "Parameters" }) : null, parameters.length ? table(parameters) : null,
-    body(document, "Body", item.requestBody?.content), body(document, "Answer", success?.content),
-    make("h4", { text: "Statuses" }), table(answers.map(([status, { description }]) => [status, "", description])));
+    body(document, "Body", item.requestBody?.content, { folded: false }),
+    ...successes.map(([status, { content }]) => body(document, `Answer ${status}`, content, { folded: true })),
+    make("h4", { text: "Statuses" }), table(answers.map(([status, { description, headers }]) =>
+      [status, Object.keys(headers ?? {}).filter((name) => name !== "X-Request-ID").join(", "), description])));
 }
 
 function render(document) {

@@ -14,8 +14,9 @@ from starlette.responses import FileResponse, Response
 from service.creation import answered, created
 from service.dependencies import Caller, Reader, Writer
 from service.idempotency import digest_of, key_of
+from service.schemas.bodies import MULTIPART
 from service.schemas.files import FileView
-from service.schemas.headers import IDEMPOTENCY_KEY, takes
+from service.schemas.headers import IDEMPOTENCY_KEY, RANGE, takes
 from service.schemas.responses import problems
 from service.strict_route import StrictRoute
 from service.uploads import Upload
@@ -34,24 +35,12 @@ CONTENT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cache-Control": "private, no-cache",
 }
-MULTIPART: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "contentMediaType": "application/octet-stream"}},
-                    "additionalProperties": False,
-                }
-            }
-        },
-    }
-}
 OCTETS: dict[str, Any] = {
-    "description": "The bytes, as an attachment.",
     "content": {"*/*": {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}},
+}
+CONTENT: dict[int | str, dict[str, Any]] = {
+    200: {**OCTETS, "description": "The bytes, as an attachment."},
+    206: {**OCTETS, "description": "The part of them that `Range` asked for."},
 }
 SINGLE_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 
@@ -61,6 +50,7 @@ SINGLE_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
     summary="Upload a file",
     status_code=201,
     response_model=FileView,
+    response_description="It is stored.",
     responses=problems(409),
     openapi_extra={**MULTIPART, **takes(IDEMPOTENCY_KEY)},
 )
@@ -103,7 +93,13 @@ def _created(view: dict[str, Any]) -> Answer:
     return created(view, {"Location": f"{PATH}/{view['id']}"})
 
 
-@router.get("/{file_id}", summary="Read a file's record", response_model=FileView, responses=problems(404))
+@router.get(
+    "/{file_id}",
+    summary="Read a file's record",
+    response_model=FileView,
+    response_description="Its record.",
+    responses=problems(404),
+)
 async def read_file(caller: Reader, file_id: UUID) -> Response:
     """Name, size, checksum and type."""
     return json_answer(file_view(await caller.house.files.get(caller.tenant_id, file_id)))
@@ -113,7 +109,8 @@ async def read_file(caller: Reader, file_id: UUID) -> Response:
     "/{file_id}/content",
     summary="Download a file",
     response_class=Response,
-    responses={200: OCTETS, 206: OCTETS, **problems(404)},
+    responses={**CONTENT, **problems(404)},
+    openapi_extra=takes(RANGE),
 )
 async def read_content(request: Request, caller: Reader, file_id: UUID) -> Response:
     """The bytes, always as an attachment. Takes a single `Range`."""
@@ -128,7 +125,13 @@ async def read_content(request: Request, caller: Reader, file_id: UUID) -> Respo
     )
 
 
-@router.delete("/{file_id}", summary="Delete a file", status_code=204, responses=problems(404))
+@router.delete(
+    "/{file_id}",
+    summary="Delete a file",
+    status_code=204,
+    response_description="It is gone.",
+    responses=problems(404),
+)
 async def delete_file(caller: Writer, file_id: UUID) -> Response:
     """Removes the record and the bytes."""
     await caller.house.files.delete(caller.tenant_id, file_id)

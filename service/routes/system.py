@@ -28,13 +28,20 @@ DISTRIBUTION = "async-ai-task-runner"
 NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": ReadyView, "description": "PostgreSQL is not usable."}}
 
 
-@router.get("/api/v1/task-types", summary="List task types", response_model=TaskTypeList)
+@router.get(
+    "/api/v1/task-types",
+    summary="List task types",
+    response_model=TaskTypeList,
+    response_description="Every type known here.",
+)
 async def read_task_types(caller: Reader) -> Response:
     """What can be submitted, with JSON Schemas of input and result."""
     return json_answer({"data": [_type_view(definition) for definition in caller.house.registry]})
 
 
-@router.get("/api/v1/workers", summary="List workers", response_model=WorkerList)
+@router.get(
+    "/api/v1/workers", summary="List workers", response_model=WorkerList, response_description="Those that are alive."
+)
 async def read_workers(caller: Reader) -> Response:
     """The workers whose heartbeat is younger than the lease, and what they run."""
     workers = await live_workers(caller.stores)
@@ -60,20 +67,28 @@ async def read_workers(caller: Reader) -> Response:
     return json_answer({"data": data})
 
 
-@router.get("/health/live", summary="Is the process alive", response_model=LiveView)
+@router.get(
+    "/health/live", summary="Is the process alive", response_model=LiveView, response_description="It is alive."
+)
 async def read_live() -> Response:
     """Answers without asking anybody else."""
     return json_answer({"status": "ok"})
 
 
-@router.get("/health/ready", summary="Can it serve", response_model=ReadyView, responses=NOT_READY)
+@router.get(
+    "/health/ready",
+    summary="Can it serve",
+    response_model=ReadyView,
+    response_description="It serves; `degraded` without Redis.",
+    responses=NOT_READY,
+)
 async def read_ready(request: Request) -> Response:
     """503 without a migrated PostgreSQL; without Redis it serves, `degraded`."""
     found = await readiness(request.app.state.house.stores)
     return json_answer(_ready_view(found), 503 if found.status == "unavailable" else 200)
 
 
-@router.get("/health", summary="Health in detail", response_model=HealthView, responses=NOT_READY)
+@router.get("/health", summary="Health in detail", response_model=HealthView, response_description="What it stands on.")
 async def read_health(caller: Reader) -> Response:
     """Components, versions, workers seen, and how long the oldest due task of each queue has waited."""
     stores = caller.stores

@@ -35,7 +35,7 @@ PLANNED_AT_ONCE = 200
 Many = Annotated[list[FilterText] | None, Query(max_length=50, description="Any of these; repeat the parameter.")]
 
 
-@router.get("", summary="List tasks", response_model=TaskPage)
+@router.get("", summary="List tasks", response_model=TaskPage, response_description="A page.")
 async def read_tasks(
     request: Request,
     caller: Reader,
@@ -45,8 +45,8 @@ async def read_tasks(
     type: Many = None,
     queue: Many = None,
     tag: Many = None,
-    created_after: Annotated[Instant | None, Query()] = None,
-    created_before: Annotated[Instant | None, Query()] = None,
+    created_after: Annotated[Instant | None, Query(description="Created after this time.")] = None,
+    created_before: Annotated[Instant | None, Query(description="Created before this time.")] = None,
 ) -> Response:
     """Newest first. Follow `next_cursor`, or the `Link` header, for more."""
     cursors = caller.house.task_cursors
@@ -73,6 +73,7 @@ async def read_tasks(
     summary="Submit many tasks",
     status_code=201,
     response_model=BatchView,
+    response_description="All are stored; in the order asked.",
     responses=problems(409),
     openapi_extra=takes(IDEMPOTENCY_KEY, TRACEPARENT),
 )

@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from service.connected import while_connected
 from service.creation import answered, created
-from service.dependencies import Caller, Reader, Writer
+from service.dependencies import NO_BODY, Caller, Reader, Writer
 from service.idempotency import digest_of, key_of
 from service.planning import Refused, plan_task, traceparent_of
 from service.preferences import MAX_WAIT_SECONDS, etag_of, matches, preferred_wait, retry_after
+from service.schemas.bodies import NOTHING
 from service.schemas.headers import IDEMPOTENCY_KEY, IF_NONE_MATCH, PREFER, TRACEPARENT, takes
 from service.schemas.responses import problems
 from service.schemas.tasks import AttemptList, TaskRequest, TaskView
@@ -37,6 +38,7 @@ Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to w
     summary="Submit a task",
     status_code=201,
     response_model=TaskView,
+    response_description="It is stored, and will run.",
     responses={200: {"model": TaskView, "description": "It ended within `Prefer: wait`."}, **problems(409)},
     openapi_extra=takes(IDEMPOTENCY_KEY, PREFER, TRACEPARENT),
 )
@@ -95,6 +97,7 @@ async def _finished_or(answer: Answer, request: Request, caller: Caller, task_id
     "/{task_id}",
     summary="Read a task",
     response_model=TaskView,
+    response_description="The task.",
     responses={304: {"description": "Not changed since the ETag in `If-None-Match`."}, **problems(404)},
     openapi_extra=takes(IF_NONE_MATCH),
 )
@@ -120,7 +123,11 @@ async def read_task(
 
 
 @router.get(
-    "/{task_id}/attempts", summary="List a task's attempts", response_model=AttemptList, responses=problems(404)
+    "/{task_id}/attempts",
+    summary="List a task's attempts",
+    response_model=AttemptList,
+    response_description="Every run of it.",
+    responses=problems(404),
 )
 async def read_attempts(caller: Reader, task_id: UUID) -> Response:
     """Every run of the task, oldest first, with how it ended."""
@@ -132,16 +139,29 @@ async def read_attempts(caller: Reader, task_id: UUID) -> Response:
     "/{task_id}/cancel",
     summary="Cancel a task",
     response_model=TaskView,
-    responses={202: {"model": TaskView, "description": "It runs: the request is delivered."}, **problems(404, 409)},
+    response_description="It waited, and is cancelled.",
+    responses={202: {"model": TaskView, "description": "It runs: its worker is told."}, **problems(404, 409)},
+    dependencies=[NO_BODY],
+    openapi_extra=NOTHING,
 )
 async def cancel_task(caller: Writer, task_id: UUID) -> Response:
     """200 and CANCELLED where the task waited; 202 where it runs, and its worker is told; 409 where it is final."""
     task = await cancel(caller.stores, caller.tenant_id, task_id)
-    view = task_view(task, with_traceback=caller.is_admin)
-    return json_answer(view, 200 if task.status.is_final else 202)
+    view, place = task_view(task, with_traceback=caller.is_admin), {"Location": task_path(task)}
+    if task.status.is_final:
+        return json_answer(view, headers=place)
+    return json_answer(view, 202, {**place, "Retry-After": retry_after(task)})
 
 
-@router.post("/{task_id}/retry", summary="Retry a task", response_model=TaskView, responses=problems(404, 409))
+@router.post(
+    "/{task_id}/retry",
+    summary="Retry a task",
+    response_model=TaskView,
+    response_description="It waits again.",
+    responses=problems(404, 409),
+    dependencies=[NO_BODY],
+    openapi_extra=NOTHING,
+)
 async def retry_task(caller: Writer, task_id: UUID) -> Response:
     """Sends a FAILED or CANCELLED task back to PENDING: next generation, attempts counted anew."""
     task = await retry(caller.stores, caller.tenant_id, task_id)

@@ -29,6 +29,18 @@ IF_NONE_MATCH = {
     "schema": {"type": "string"},
 }
 
+RANGE = {
+    "name": "Range",
+    "description": "One range of bytes; any other is ignored.",
+    "schema": {"type": "string"},
+    "example": "bytes=0-99",
+}
+X_REQUEST_ID = {
+    "name": "X-Request-ID",
+    "description": "Names the request in logs and answers: 1–128 of `A-Za-z0-9._-`; any other is replaced.",
+    "schema": {"type": "string"},
+}
+
 
 def takes(*headers: dict[str, Any]) -> dict[str, Any]:
     """``openapi_extra=`` of a route that reads these."""

@@ -15,6 +15,7 @@ from service.dependencies import House
 from shared.queue.stores import Stores
 from shared.registry import Registry, discover
 from shared.settings import Settings
+from tests.integration.api.documented import Document
 
 LOOPBACK_URL = "http://127.0.0.1:8000"
 SUM: dict[str, Any] = {"type": "simple_calculation", "input": {"a": 2, "b": 3, "operation": "add"}}
@@ -33,10 +34,17 @@ def app(settings: Settings, stores: Stores, registry: Registry) -> FastAPI:
     return app
 
 
+@pytest.fixture(scope="session")
+def document(registry: Registry) -> Document:
+    return Document(build(Settings(_env_file=None), registry).openapi())
+
+
 @pytest_asyncio.fixture
-async def api(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """A caller on loopback, without a key."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=LOOPBACK_URL) as client:
+async def api(app: FastAPI, document: Document) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller on loopback, without a key, who holds every answer against the OpenAPI document."""
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url=LOOPBACK_URL, event_hooks={"response": [document.knows]}
+    ) as client:
         yield client
 
 

@@ -85,6 +85,11 @@ async def test_a_url_has_eight_kibibytes(port: int) -> None:
         ["Content-Type: application/x-www-form-urlencoded"],
         ["Content-Type: multipart/form-data; boundary=x"],
         ["Content-Type: application/jsonx"],
+        ["Content-Type: application/json; charset=latin-1"],
+        ["Content-Type: application/json;   charset = utf-16"],
+        ["Content-Type: application/json; version=1; charset=us-ascii"],
+        ["Content-Type: application/json; charset=utf-8; charset=latin-1"],
+        ["Content-Type: application/json; charset=utf-8x"],
         ["Content-Type: application/json", "Content-Encoding: gzip"],
         ["Content-Type: application/json", "Content-Encoding: br"],
     ],
@@ -97,7 +102,16 @@ async def test_a_body_that_is_not_plain_json_is_a_415(port: int, fields: list[st
         assert_raw_problem(await exchange(port, raw), 415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8", "application/vnd.task+json"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        'application/json ;charset="UTF-8" ; version=1',
+        "application/json;",
+        "application/vnd.task+json",
+    ],
+)
 async def test_json_goes_by_several_names(port: int, kind: str) -> None:
     raw = posted(TASKS, orjson.dumps(SUM), "Content-Encoding: identity", kind=kind)
     assert (await exchange(port, raw)).status == 201
@@ -124,6 +138,16 @@ async def test_json_goes_by_several_names(port: int, kind: str) -> None:
 async def test_json_is_read_strictly(port: int, body: bytes, status: int) -> None:
     code = "malformed_json" if status == 400 else "validation_error"
     assert_raw_problem(await exchange(port, posted(TASKS, body)), status, code)
+
+
+@pytest.mark.parametrize("path", [TASKS, f"{TASKS}/batch"])
+@pytest.mark.parametrize("kind", [[], ["Content-Type: application/json"], ["Content-Type: text/plain"]], ids=str)
+async def test_no_body_at_all_is_malformed_json(port: int, path: str, kind: list[str]) -> None:
+    for length in ([], ["Content-Length: 0"]):
+        answer = await exchange(port, request(f"POST {path}", *kind, *length))
+        assert_raw_problem(answer, 400, "malformed_json")
+    blank = await exchange(port, posted(path, b" \r\n"))
+    assert_raw_problem(blank, 400, "malformed_json")
 
 
 @pytest.mark.parametrize(

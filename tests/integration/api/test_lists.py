@@ -70,6 +70,8 @@ async def test_filters_narrow_and_repeat(api: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("query", "parameter"),
     [
+        ("state=FAILED", "state"),
+        ("status=FAILED&Tag=x", "Tag"),
         ("limit=0", "limit"),
         ("limit=201", "limit"),
         ("limit=x", "limit"),

@@ -216,6 +216,29 @@ async def test_a_running_task_is_asked_to_cancel(api: httpx.AsyncClient, stores:
     assert (answer.status_code, answer.json()["status"], answer.json()["cancel_requested"]) == (202, "PROCESSING", True)
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ("{", 400, "malformed_json"),
+        ("{}{}", 400, "malformed_json"),
+        ("null", 422, "validation_error"),
+        ("[]", 422, "validation_error"),
+        ('{"reason": "x"}', 422, "validation_error"),
+    ],
+)
+async def test_a_body_nobody_reads_is_refused_before_anything_happens(
+    api: httpx.AsyncClient, body: str, status: int, code: str
+) -> None:
+    task = await submitted(api)
+    headers = {"content-type": "application/json"}
+    assert_problem(await api.post(task["links"]["cancel"], content=body, headers=headers), status, code)
+    assert (await api.get(task["links"]["self"])).json()["status"] == "PENDING"
+    assert (await api.post(task["links"]["cancel"], json={})).json()["status"] == "CANCELLED"
+    assert_problem(await api.post(task["links"]["retry"], content=body, headers=headers), status, code)
+    assert (await api.get(task["links"]["self"])).json()["status"] == "CANCELLED"
+    assert (await api.post(task["links"]["retry"], json={})).json()["status"] == "PENDING"
+
+
 async def test_retry_starts_a_final_task_anew(api: httpx.AsyncClient, stores: Stores, claimant: Claimant) -> None:
     task = await submitted(api)
     assert_problem(await api.post(task["links"]["retry"]), 409, "conflict")
@@ -271,6 +294,17 @@ async def test_wait_gives_the_task_as_it_stands_when_the_time_is_up(api: httpx.A
 async def test_an_impossible_wait_is_refused(api: httpx.AsyncClient, wait: str) -> None:
     task = await submitted(api)
     assert_problem(await api.get(task["links"]["self"], params={"wait": wait}), 422, "validation_error", "wait")
+
+
+async def test_a_parameter_of_another_name_is_refused(api: httpx.AsyncClient) -> None:
+    task = await submitted(api)
+    for method, path in (("GET", ""), ("GET", "/attempts"), ("POST", "/cancel")):
+        answer = await api.request(method, task["links"]["self"] + path, params={"wiat": 60, "timeout": 1})
+        problem = assert_problem(answer, 422, "validation_error", "wiat")
+        assert [error["pointer"] for error in problem["errors"]] == ["wiat", "timeout"]
+    assert (await api.get(task["links"]["self"])).json()["status"] == "PENDING"
+    assert_problem(await api.post("/api/v1/tasks", params={"wait": 1}, json=SUM), 422, "validation_error", "wait")
+    assert (await api.get("/health/live", params={"_": 1})).status_code == 200
 
 
 async def test_prefer_wait_answers_200_with_the_end_or_201_as_usual(

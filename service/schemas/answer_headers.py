@@ -1,0 +1,64 @@
+"""Response headers, for the OpenAPI document: each declared once, and the rules that say which answers carry it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+TEXT, SECONDS = {"type": "string"}, {"type": "integer", "minimum": 1}
+
+ANSWER_HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-ID": {"description": "The id given, or one made here.", "schema": TEXT},
+    "Location": {
+        "description": "The path of the task or file.",
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
+    "Retry-After": {"description": "Seconds after which asking again can pay.", "schema": SECONDS},
+    "Preference-Applied": {"description": "`wait=N`, as it was obeyed.", "schema": TEXT, "example": "wait=10"},
+    "Idempotent-Replayed": {
+        "description": "`true` where this is the answer of the first request with this key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "ETag": {"description": "Changes with the content.", "schema": TEXT},
+    "Link": {"description": "The next page, `rel=next`; absent on the last.", "schema": TEXT},
+    "WWW-Authenticate": {"description": "The scheme wanted.", "schema": {"type": "string", "enum": ["Bearer"]}},
+    "Allow": {"description": "The methods of this path.", "schema": TEXT, "example": "GET, POST"},
+    "Content-Disposition": {"description": "`attachment`, with the file's name.", "schema": TEXT},
+    "Accept-Ranges": {"description": "Always `bytes`.", "schema": {"type": "string", "enum": ["bytes"]}},
+    "Content-Range": {"description": "Which bytes these are.", "schema": TEXT, "example": "bytes 0-99/1234"},
+}
+OF_PROBLEM = {401: ["WWW-Authenticate"], 405: ["Allow"], 409: ["Retry-After"], 503: ["Retry-After"]}
+OF_PARAMETER = {
+    "Prefer": ["Preference-Applied"],
+    "Idempotency-Key": ["Idempotent-Replayed"],
+    "If-None-Match": ["ETag", "Retry-After"],
+    "cursor": ["Link"],
+    "Range": ["Content-Disposition", "ETag", "Accept-Ranges"],
+}
+
+
+def of_problem(status: int) -> dict[str, Any]:
+    """``headers`` of the shared error answer."""
+    return references(["X-Request-ID", *OF_PROBLEM.get(status, ())])
+
+
+def of_answer(method: str, operation: dict[str, Any], status: int) -> dict[str, Any]:
+    """``headers`` of an operation's own answer."""
+    return references(["X-Request-ID", *(_of_good(method, operation, status) if status < 400 else ())])
+
+
+def references(names: list[str]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _of_good(method: str, operation: dict[str, Any], status: int) -> Iterator[str]:
+    """By what the operation takes, and by what it answers."""
+    for parameter in operation.get("parameters", ()):
+        yield from OF_PARAMETER.get(parameter["name"], ())
+    answer = str(operation["responses"][str(status)].get("content"))
+    if method == "POST" and ("TaskView" in answer or "FileView" in answer):
+        yield "Location"
+    if "TaskView" in answer:
+        yield "Retry-After"
+    if status == 206:
+        yield "Content-Range"

@@ -1,0 +1,121 @@
+"""One example of every JSON answer, for the OpenAPI document. A test holds each to its model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+TASK_ID = "019aa6a0-5f1e-7c3a-9d2b-4a6c8e0f1b2d"
+BATCH_ID = "019aa6a0-5f1e-7c3a-9d2b-4a6c8e0f1b2e"
+WORKER_ID = "019aa69f-0c4d-7b6e-8f90-1a2b3c4d5e6f"
+PATH = f"/api/v1/tasks/{TASK_ID}"
+CREATED, STARTED, FINISHED = "2026-03-01T12:00:00.000000Z", "2026-03-01T12:00:00.002000Z", "2026-03-01T12:00:00.014000Z"
+
+WAITING: Mapping[str, Any] = {
+    "id": TASK_ID,
+    "type": "simple_calculation",
+    "queue": "demo_tasks",
+    "priority": 5,
+    "status": "PENDING",
+    "input": {"a": 2, "b": 3, "operation": "add"},
+    "result": None,
+    "error": None,
+    "progress": None,
+    "attempt": 0,
+    "max_attempts": 4,
+    "generation": 1,
+    "timeout": 10.0,
+    "cancel_requested": False,
+    "created_at": CREATED,
+    "updated_at": CREATED,
+    "run_at": CREATED,
+    "expires_at": None,
+    "started_at": None,
+    "finished_at": None,
+    "duration": None,
+    "worker": None,
+    "tags": ["demo"],
+    "metadata": {},
+    "links": {"self": PATH, "cancel": f"{PATH}/cancel", "retry": f"{PATH}/retry", "events": f"{PATH}/events"},
+}
+CANCELLED = {**WAITING, "status": "CANCELLED", "updated_at": FINISHED, "finished_at": FINISHED}
+RUN = {"attempt": 1, "worker": WORKER_ID, "started_at": STARTED}
+RUNNING = {**WAITING, **RUN, "status": "PROCESSING", "updated_at": STARTED}
+DONE = {
+    **RUNNING,
+    "status": "COMPLETED",
+    "result": {"operation": "add", "result": 5},
+    "progress": {"percent": 100.0, "message": "Added.", "updated_at": FINISHED},
+    "updated_at": FINISHED,
+    "finished_at": FINISHED,
+    "duration": 0.012,
+}
+ATTEMPT = {**RUN, "generation": 1, "finished_at": FINISHED, "duration": 0.012, "outcome": "completed", "error": None}
+
+FILE = {
+    "id": "019aa6a0-7a2b-7d4c-8e5f-6a7b8c9d0e1f",
+    "name": "sales.csv",
+    "size": 26,
+    "sha256": "1a89a2c756d8ba8249c9a017c305d57f5c2ed096aa717e8c47fbfa738516d8b8",
+    "media_type": "text/csv",
+    "created_at": CREATED,
+}
+TASK_TYPE = {
+    "name": "simple_calculation",
+    "description": "Add, subtract, multiply or divide two numbers.",
+    "queue": "demo_tasks",
+    "timeout": 10.0,
+    "max_attempts": 4,
+    "retry": {"kind": "exponential", "base": 120.0, "factor": 2.0, "cap": 3600.0},
+    "input_schema": {"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}},
+    "output_schema": {"type": "object", "properties": {"result": {"type": "number"}}},
+}
+POOL = {"size": 5, "overflow": 5}
+WORKER = {
+    "id": WORKER_ID,
+    "hostname": "worker-1",
+    "pid": 4711,
+    "state": "running",
+    "queues": ["urgent", "ai_processing", "demo_tasks"],
+    "concurrency": 20,
+    "running": [TASK_ID],
+    "heartbeat_age": 0.41,
+    "started_at": CREATED,
+    "version": "0.1.0",
+    "types": ["simple_calculation", "text_generation"],
+    "missing": {"image_analysis": "the extra [image] is not installed"},
+    "pool": POOL,
+}
+READY = {"status": "ok", "components": {"database": {"status": "ok"}, "broker": {"status": "ok"}}}
+HEALTH = {
+    "status": "ok",
+    "components": {
+        "database": {"status": "ok", "version": "17.6", "revision": "0001", "max_connections": 100, "pool": POOL},
+        "broker": {"status": "ok", "version": "8.1.4", "eviction_policy": "noeviction"},
+    },
+    "versions": {"taskrunner": "0.1.0", "python": "3.12.11"},
+    "workers": {"seen": 1, "expected": 1},
+    "queues": {"demo_tasks": {"waiting": 3, "oldest_age": 0.8}},
+}
+
+EXAMPLES: Mapping[tuple[str, str], Mapping[int, Any]] = {
+    ("POST", "/api/v1/tasks"): {201: WAITING, 200: DONE},
+    ("GET", "/api/v1/tasks"): {200: {"data": [DONE], "next_cursor": None}},
+    ("POST", "/api/v1/tasks/batch"): {
+        201: {"data": [{"id": TASK_ID, "status": "PENDING"}, {"id": BATCH_ID, "status": "SCHEDULED"}]}
+    },
+    ("GET", "/api/v1/tasks/{task_id}"): {200: DONE},
+    ("GET", "/api/v1/tasks/{task_id}/attempts"): {200: {"data": [ATTEMPT]}},
+    ("POST", "/api/v1/tasks/{task_id}/cancel"): {200: CANCELLED, 202: {**RUNNING, "cancel_requested": True}},
+    ("POST", "/api/v1/tasks/{task_id}/retry"): {200: {**WAITING, "generation": 2}},
+    ("POST", "/api/v1/files"): {201: FILE},
+    ("GET", "/api/v1/files/{file_id}"): {200: FILE},
+    ("GET", "/api/v1/task-types"): {200: {"data": [TASK_TYPE]}},
+    ("GET", "/api/v1/workers"): {200: {"data": [WORKER]}},
+    ("GET", "/health/live"): {200: {"status": "ok"}},
+    ("GET", "/health/ready"): {
+        200: READY,
+        503: {"status": "unavailable", "components": {"database": {"status": "down"}, "broker": {"status": "ok"}}},
+    },
+    ("GET", "/health"): {200: HEALTH},
+}
