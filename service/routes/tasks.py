@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
+import orjson
 from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from service.connected import while_connected
-from service.creation import answered, created
+from service.creation import REPLAYED, answered, created
 from service.dependencies import NO_BODY, Caller, Reader, Writer
 from service.idempotency import digest_of, key_of
 from service.planning import Refused, plan_task, traceparent_of
@@ -21,6 +22,7 @@ from service.schemas.responses import problems
 from service.schemas.tasks import AttemptList, TaskRequest, TaskView
 from service.strict_route import StrictRoute
 from service.views import attempt_view, json_answer, task_path, task_view, to_json
+from shared.domain.errors import NotFound
 from shared.domain.task import NewTask, Task
 from shared.queue.cancel import cancel
 from shared.queue.idempotency import Answer, once
@@ -59,9 +61,11 @@ async def create_task(
     else:
         answer = await _submit_once(caller, key, digest_of("POST", request.url.path, await request.json()), new)
     wait = preferred_wait(request.headers.getlist("prefer"))
-    if wait is None or answer.is_replay:
+    if wait is None:
         return answered(answer)
-    return await _finished_or(answer, request, caller, new.id, wait)
+    # A replay waits for the task of the first request.
+    task_id = UUID(orjson.loads(answer.body)["id"]) if answer.is_replay else new.id
+    return await _finished_or(answer, request, caller, task_id, wait)
 
 
 async def _submit_once(caller: Caller, key: str, digest: bytes, new: NewTask) -> Answer:
@@ -82,9 +86,12 @@ def _created(task: Task) -> Answer:
 
 
 async def _finished_or(answer: Answer, request: Request, caller: Caller, task_id: UUID, wait: int) -> Response:
-    """200 with the task if it is final in time, else the 201."""
-    task = await while_connected(request, wait_final(caller.stores, caller.tenant_id, task_id, wait))
-    applied = {"Preference-Applied": f"wait={wait}"}
+    """200 with the task if it is final in time, else the 201. A replay may find it pruned: then as it was."""
+    try:
+        task = await while_connected(request, wait_final(caller.stores, caller.tenant_id, task_id, wait))
+    except NotFound:
+        return answered(answer)
+    applied = {"Preference-Applied": f"wait={wait}", **(REPLAYED if answer.is_replay else {})}
     if task.status.is_final:
         view = task_view(task, with_traceback=caller.is_admin)
         return json_answer(view, headers={"Location": task_path(task), **applied})

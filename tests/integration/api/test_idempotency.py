@@ -39,8 +39,26 @@ async def test_a_repeat_gets_the_first_answer_again(api: httpx.AsyncClient, path
 async def test_the_first_answer_is_kept_though_the_task_moved_on(api: httpx.AsyncClient) -> None:
     first = await api.post(TASKS, json=SUM, headers=KEY)
     await api.post(first.json()["links"]["cancel"])
+    again = await api.post(TASKS, json=SUM, headers=KEY)
+    assert (again.status_code, again.json()["status"]) == (201, "PENDING")
+
+
+async def test_a_replay_that_prefers_to_wait_gets_the_end_as_the_first_request_would(api: httpx.AsyncClient) -> None:
+    first = await api.post(TASKS, json=SUM, headers=KEY)
+    await api.post(first.json()["links"]["cancel"])
     again = await api.post(TASKS, json=SUM, headers={**KEY, "Prefer": "wait=30"})
-    assert again.json()["status"] == "PENDING"
+    assert (again.status_code, again.json()["status"]) == (200, "CANCELLED")
+    assert again.headers["preference-applied"] == "wait=30"
+    assert again.headers["idempotent-replayed"] == "true"
+
+
+@pytest.mark.parametrize("name", ["run_at", "expires_at"])
+@pytest.mark.parametrize("value", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9999999Z", "1969-12-31T23:59:59Z"])
+async def test_a_time_at_the_edge_of_the_calendar_is_refused_and_stores_nothing(
+    api: httpx.AsyncClient, name: str, value: str
+) -> None:
+    assert_problem(await api.post(TASKS, json={**SUM, name: value}), 422, "validation_error")
+    assert (await api.get(TASKS)).json()["data"] == []
 
 
 async def test_a_key_is_of_one_request(api: httpx.AsyncClient, stores: Stores) -> None:
