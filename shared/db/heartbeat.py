@@ -7,7 +7,7 @@ wait for a connection behind anybody's work.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Self
 from uuid import UUID
 
 import asyncpg
@@ -50,7 +50,7 @@ class HeartbeatConnection:
     @classmethod
     async def open(cls, url: str) -> Self:
         # Read as the engine reads it: ``ssl=`` and the like stand in the URL in SQLAlchemy's spelling.
-        dialect = cast("Dialect", PGDialect_asyncpg())  # type: ignore[no-untyped-call] # SQLAlchemy's own gap
+        dialect: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call] # SQLAlchemy's own gap
         _, arguments = dialect.create_connect_args(make_url(url))
         for name in ENGINE_ONLY:
             arguments.pop(name, None)

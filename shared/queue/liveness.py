@@ -18,7 +18,8 @@ from shared.logs import get_logger
 from shared.queue.stores import Stores
 from shared.queue.submit import hint
 
-WATCH_SECONDS = 1.0
+WATCH_SECONDS = 0.5
+"""Twice as often as hearts beat: half a second less until a death is seen."""
 RESCUE_BATCH = 500
 log = get_logger(__name__)
 
