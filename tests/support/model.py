@@ -48,6 +48,11 @@ class Seen:
     last: Run | None
     result: object
 
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """All of them, oldest first."""
+        return self.past if self.last is None else (*self.past, self.last)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelTask:
@@ -167,7 +172,7 @@ def violations(before: Seen | None, after: Seen) -> list[str]:
 
 
 def _of_a_sighting(row: Seen) -> list[tuple[str, bool]]:
-    paid = [run for run in (*row.past, row.last) if run and run.outcome not in FREE]
+    paid = [run for run in row.runs if run.outcome not in FREE]
     ends = [run for run in paid if run.outcome is not AttemptOutcome.RUNNING and run.generation == row.generation]
     is_running = row.status is Status.PROCESSING
     waits_cancelled = row.cancel_requested and row.status.is_waiting
