@@ -120,6 +120,9 @@ class Pump:
 
     async def _idle(self) -> None:
         """Sleep until a hint, the next deferred one, the next poll, or the stop."""
+        if self._stores.broker.is_away:
+            # A poll planned while Redis was there would come late: now it is all there is.
+            self._next_poll = min(self._next_poll, time.monotonic() + POLL_SECONDS_WITHOUT_REDIS)
         seconds = max(0.0, min(self._next_poll - time.monotonic(), self._next_due))
         if self._stores.broker.is_away:
             await self._pause(min(seconds, POLL_SECONDS_WITHOUT_REDIS))
