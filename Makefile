@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up test check bench format lock clean
+.PHONY: help install install-dev up test chaos check bench format lock clean
 
 help:
 	@echo "make up       start everything on loopback (Ctrl-C stops it)"
 	@echo "make test     the whole test suite, on real servers from pip"
+	@echo "make chaos    every fault test, the long ones too (CHAOS_REPORT=file keeps recovery times)"
 	@echo "make check    format, lint, types, import rules, dependencies, dead code"
 	@echo "make bench    what the service costs, beside a yardstick (two minutes)"
 	@echo "make install  the virtual environment alone;  make format  make lock  make clean"
@@ -36,6 +37,9 @@ up: install
 
 test: install-dev
 	$(BIN)/pytest $(ARGS)
+
+chaos: install-dev
+	$(BIN)/pytest -m "chaos or not chaos" tests/chaos $(ARGS)
 
 check: install-dev
 	$(BIN)/ruff format --check .

@@ -75,6 +75,7 @@ class Row:
     outcome: str | None = None
     result: str | None = None
     started_at: float | None = None
+    created_at: float = 0.0
     key: str = ""
     pid: int | None = None
     attempts: Sequence[Attempt] = ()
@@ -93,6 +94,18 @@ class Evidence:
     calls: Sequence[Call]
     ledger: Sequence[Effect]
     rows: Sequence[Row]
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """How the recorded runs ended, all but those that a row itself still holds."""
+        return Counter(attempt.outcome for row in self.rows for attempt in row.attempts)
+
+    def longest_wait(self) -> float:
+        """The most seconds from a task's creation to its first start."""
+        begun: dict[str, float] = {}
+        for effect in self.ledger:
+            begun.setdefault(effect.task_id, effect.at)
+        return max(begun[row.id] - row.created_at for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)

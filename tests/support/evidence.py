@@ -14,7 +14,7 @@ from tests.support.checker import Attempt, Call, Effect, Evidence, Row
 TASKS = """
     SELECT t.id::text, t.status, t.version, t.attempt, t.max_attempts, t.generation, t.losses, t.cancel_requested,
            t.outcome, t.result ->> 'text' AS result, extract(epoch FROM t.started_at)::float8 AS started_at,
-           COALESCE(t.input ->> 'key', '') AS key, w.pid
+           extract(epoch FROM t.created_at)::float8 AS created_at, COALESCE(t.input ->> 'key', '') AS key, w.pid
     FROM tasks t LEFT JOIN workers w ON w.id = t.worker_id ORDER BY t.id
 """
 ATTEMPTS = """
@@ -43,3 +43,8 @@ def ledger_of(path: Path) -> list[Effect]:
     if not path.exists():
         return []
     return [Effect(*json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def started_of(path: Path) -> set[str]:
+    """The ids of the tasks that have started."""
+    return {effect.task_id for effect in ledger_of(path)}
