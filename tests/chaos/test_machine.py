@@ -55,7 +55,7 @@ from tests.support.verbs import (
 
 EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "0"))
 BOUNDS = bounds(
-    max_examples=EXAMPLES or 150,
+    max_examples=EXAMPLES or 250,
     derandomize=not EXAMPLES,
     stateful_step_count=40,
     deadline=None,
@@ -89,6 +89,7 @@ class Protocol(RuleBasedStateMachine):
         self.dead: set[UUID] = set()
         self.known: dict[UUID, set[UUID]] = {}
         self.is_paused = False
+        self.heard: dict[UUID | None, ClaimedTask] = {}
 
     def teardown(self) -> None:
         if sys.exc_info()[0] is None:
@@ -211,6 +212,13 @@ class Protocol(RuleBasedStateMachine):
         """Any run there ever was: late and repeated ends are among them."""
         self.do(settling(run, verdict_of(run, end)))
 
+    @rule(task_id=tasks, end=st.sampled_from(sorted(ENDS)), is_cancelled=st.booleans())
+    def its_run_ends(self, task_id: UUID, end: str, is_cancelled: bool) -> None:
+        if run := self.heard.get(self.model[task_id].lease):
+            if is_cancelled:
+                self.do(cancelling(task_id))
+            self.do(settling(run, verdict_of(run, end)))
+
     @rule(who=workers)
     def beat(self, who: Claimant) -> None:
         beat = self.bench.run(self.bench.heartbeat.beat(who.worker_id, "running"))
@@ -252,10 +260,12 @@ class Protocol(RuleBasedStateMachine):
         end=st.sampled_from(sorted(ENDS)),
         first=st.sampled_from(RACERS),
         second=st.sampled_from(RACERS),
+        is_current=st.booleans(),
     )
-    def race(self, run: ClaimedTask, who: Claimant, end: str, first: str, second: str) -> Any:
+    def race(self, run: ClaimedTask, who: Claimant, end: str, first: str, second: str, is_current: bool) -> Any:
         """The second verb meets a row that the first one wrote and did not commit: it waits for it or passes it by."""
         claimed: list[ClaimedTask] = []
+        run = self.heard.get(self.model[run.id].lease, run) if is_current else run
         one, two = (self._verb(name, run, who, end, claimed) for name in (first, second))
         said_one, said_two = self.bench.run(raced(self.stores, one, two))
         between = {task_id: one.move(task_id, task) for task_id, task in self.model.items()}
@@ -307,6 +317,7 @@ class Protocol(RuleBasedStateMachine):
         if not is_heard:
             return multiple()
         self.known[who.worker_id] |= {task.lease for task in claimed}
+        self.heard |= {task.lease: task for task in claimed}
         return multiple(*claimed)
 
     def _lives(self, worker_id: UUID) -> bool:
