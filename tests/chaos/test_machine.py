@@ -55,7 +55,7 @@ from tests.support.verbs import (
 
 EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "0"))
 BOUNDS = bounds(
-    max_examples=EXAMPLES or 250,
+    max_examples=EXAMPLES or 150,
     derandomize=not EXAMPLES,
     stateful_step_count=40,
     deadline=None,
