@@ -46,6 +46,8 @@ def _serve(given: dict[str, Any]) -> Any:
     params.n_ctx = given["context"] * given["slots"]
     params.cpuparams.n_threads = given["threads"]
     params.cpuparams_batch.n_threads = given["threads"]
+    # So small a model falls into repeating one sign for ever, above all outside English.
+    params.sampling.penalty_repeat = 1.1
     # By default up to 8 GiB of earlier prompts are kept.
     params.cache_ram_mib = 0
     params.verbosity = -1
