@@ -117,6 +117,7 @@ class Child:
                 start_new_session=True,
             )
         except BaseException:
+            # Cancelled or refused alike: nobody will read this end.
             os.close(read_end)
             raise
         finally:
