@@ -116,15 +116,16 @@ class Servers:
         # autovacuum itself and waits 5 s for what is left, so only the clients are ended here.
         self._execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            f" WHERE datname = '{name}' AND backend_type = 'client backend'"
+            " WHERE datname = $1 AND backend_type = 'client backend'",
+            name,
         )
         self._execute(f'DROP DATABASE IF EXISTS "{name}"')
 
-    def _execute(self, statement: str) -> None:
+    def _execute(self, statement: str, *arguments: object) -> None:
         async def execute() -> None:
             connection = await asyncpg.connect(self._database_server.replace("+asyncpg", "", 1), timeout=10)
             try:
-                await connection.execute(statement, timeout=30)
+                await connection.execute(statement, *arguments, timeout=30)
             finally:
                 await connection.close(timeout=5)
 
