@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-import asyncpg
 import orjson
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -18,7 +17,7 @@ from starlette.types import Scope
 
 from service.strict_json import JSONRefused
 from shared.db.session import is_outage
-from shared.domain.errors import InputRefused, StoreUnavailable, TaskRunnerError
+from shared.domain.errors import InputRefused, StorageFull, StoreUnavailable, TaskRunnerError
 from shared.logs import get_logger
 from shared.registry import pointer
 
@@ -147,6 +146,9 @@ def _of_domain(error: Exception) -> Problem | None:
     match error:
         case InputRefused():
             return invalid(error.problems)
+        case StorageFull():
+            log.warning("storage_full")
+            return _disk_full("The database's disk is full. Nothing was stored: repeat the request.")
         case StoreUnavailable():
             return _store_unavailable(error)
         case TaskRunnerError() if error.code in KNOWN:
@@ -197,8 +199,6 @@ def _place(location: tuple[int | str, ...], message: str) -> Pointed:
 def _store_unavailable(error: Exception) -> Problem:
     cause = _driver_error(error)
     log.warning("store_unavailable", error=type(cause).__name__)
-    if isinstance(cause, asyncpg.DiskFullError):
-        return _disk_full("The database's disk is full.")
     return Problem(
         "store_unavailable",
         "The database cannot be reached. Nothing was lost: repeat the request.",

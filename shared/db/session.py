@@ -1,7 +1,8 @@
 """The one session layer: an asyncio engine and its sessions, used by the API and the worker alike.
 
-Two ways in, over the same pool: ``autocommit`` for verbs that are one guarded statement (no BEGIN,
-no COMMIT, one round trip), ``transaction`` where several statements stand or fall together.
+Three ways in, over the same pool: ``autocommit`` for verbs that are one guarded statement (no BEGIN,
+no COMMIT, one round trip), ``transaction`` where several statements stand or fall together, and a ``lane``
+for the few statements that run thousands of times a second.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from shared.domain.errors import StoreUnavailable, Unstorable
+from shared.db.lane import Lane, Runner
+from shared.domain.errors import StorageFull, StoreUnavailable, Unstorable
 
 CONNECT_TIMEOUT = 5.0
 COMMAND_TIMEOUT = 30.0
@@ -51,6 +53,7 @@ class Database:
                 "server_settings": {**SERVER_SETTINGS, "application_name": application},
             },
         )
+        self._lanes: dict[str, Lane] = {}
         self._transactions = async_sessionmaker(self.engine, expire_on_commit=False)
         self._statements = async_sessionmaker(
             self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
@@ -70,7 +73,17 @@ class Database:
             async with self._transactions() as session, session.begin():
                 yield session
 
+    @asynccontextmanager
+    async def lane(self, name: str) -> AsyncIterator[Runner]:
+        """The lane ``name`` to oneself: its statements commit by themselves. Raises: StoreUnavailable, Unstorable."""
+        lane = self._lanes.setdefault(name, Lane(self.engine))
+        with translated_outages():
+            async with lane.turn() as runner:
+                yield runner
+
     async def close(self) -> None:
+        for lane in self._lanes.values():
+            await lane.close()
         await self.engine.dispose()
 
 
@@ -82,6 +95,8 @@ def translated_outages() -> Iterator[None]:
     except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         if is_refusal(error):
             raise Unstorable from error
+        if is_full(error):
+            raise StorageFull from error
         if is_outage(error):
             raise StoreUnavailable from error
         raise
@@ -109,6 +124,11 @@ def is_refusal(error: BaseException) -> bool:
     return isinstance(cause, asyncpg.DataError) or (
         isinstance(cause, asyncpg.InterfaceError) and isinstance(cause, ValueError)
     )
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether ``error`` says that a disk of PostgreSQL is full: it still answers reads."""
+    return isinstance(_cause(error), asyncpg.DiskFullError)
 
 
 def _cause(error: BaseException) -> BaseException:

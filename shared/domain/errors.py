@@ -9,6 +9,7 @@
     ├── KeyInFlight               the first request with this Idempotency-Key has not ended
     ├── KeyReused                 the Idempotency-Key was used with another body
     ├── StoreUnavailable          PostgreSQL cannot be reached, or has no connection free
+    │   └── StorageFull           it can, and has no room left to write
     ├── Unstorable                PostgreSQL refuses the value itself
     └── Raised by handlers and providers
         ├── Retry                 run again after ``delay``, whatever the type's policy says
@@ -91,6 +92,13 @@ class StoreUnavailable(TaskRunnerError):
     """The database cannot be reached."""
 
     code = "store_unavailable"
+
+
+class StorageFull(StoreUnavailable):
+    """The database's disk is full."""
+
+    # The contract spells this one with a hyphen.
+    code = "storage-full"
 
 
 class Unstorable(TaskRunnerError):

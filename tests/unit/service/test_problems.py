@@ -21,6 +21,7 @@ from shared.domain.errors import (
     KeyInFlight,
     KeyReused,
     NotFound,
+    StorageFull,
     StoreUnavailable,
     UnknownTaskType,
 )
@@ -92,12 +93,14 @@ def test_an_unexpected_error_tells_the_caller_nothing_of_itself() -> None:
 
 
 def test_a_full_disk_of_the_database_is_told_apart_from_an_outage() -> None:
-    full = StoreUnavailable()
-    full.__cause__ = asyncpg.DiskFullError()
-    assert problem_of(full).code == "storage-full"
+    problem = problem_of(StorageFull())
+    assert (problem.code, problem.status_code) == ("storage-full", 503)
+    assert problem.headers == {"Retry-After": "30"}
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable(), KeyInFlight(), OSError(errno.ENOSPC, "")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [StoreUnavailable(), StorageFull(), KeyInFlight(), OSError(errno.ENOSPC, "")], ids=repr
+)
 def test_what_may_pass_says_when_to_come_back(error: Exception) -> None:
     headers = problem_of(error).headers
     assert headers is not None
