@@ -1,75 +1,24 @@
-"""How things look from outside: plain dicts, written to JSON by orjson. ``schemas`` documents them."""
+"""How things look from outside: plain dicts, written to JSON by orjson. ``schemas`` documents them.
+
+The view of a task stands in ``shared.domain.views``: webhooks send it, too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-import orjson
 from starlette.responses import Response
 
 from shared.domain.run import StoredFile
-from shared.domain.task import TEXT_GENERATION, Attempt, Progress, Task
-from shared.domain.verdict import TaskError
+from shared.domain.task import Attempt
+from shared.domain.views import TASKS_PATH, error_view, task_path, task_view, to_json
 
-JSON_OPTIONS = orjson.OPT_UTC_Z
-TASKS_PATH = "/api/v1/tasks"
-
-
-def to_json(value: Any) -> bytes:
-    return orjson.dumps(value, _plain, JSON_OPTIONS)
-
-
-def _plain(value: Any) -> str:
-    """asyncpg's ids are of a class of their own."""
-    if isinstance(value, UUID):
-        return str(value)
-    raise TypeError(type(value).__name__)
+__all__ = ["TASKS_PATH", "attempt_view", "error_view", "file_view", "json_answer", "task_path", "task_view", "to_json"]
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(to_json(value), status, headers, media_type="application/json")
-
-
-def task_path(task: Task) -> str:
-    return f"{TASKS_PATH}/{task.id}"
-
-
-def task_view(task: Task, *, with_traceback: bool = False, waits_for: str | None = None) -> dict[str, Any]:
-    """A task as API.md shows it. ``waits_for`` says what is missing for a waiting one to start."""
-    path = task_path(task)
-    view: dict[str, Any] = {"id": task.id, "type": task.type}
-    if task.type == TEXT_GENERATION:
-        view["prompt"] = task.input.get("prompt")
-        view["model"] = task.input.get("model")
-    view |= {
-        "queue": task.queue,
-        "priority": task.priority,
-        "status": task.status,
-        "input": task.input,
-        "result": task.result,
-        "error": error_view(task.error, with_traceback=with_traceback),
-        "progress": _progress(task.progress, task.updated_at, waits_for),
-        "attempt": task.attempt,
-        "max_attempts": task.max_attempts,
-        "generation": task.generation,
-        "timeout": task.timeout,
-        "cancel_requested": task.cancel_requested,
-        "created_at": task.created_at,
-        "updated_at": task.updated_at,
-        "run_at": task.run_at,
-        "expires_at": task.expires_at,
-        "started_at": task.started_at,
-        "finished_at": task.finished_at,
-        "duration": task.duration,
-        "worker": task.worker_id,
-        "tags": task.tags,
-        "metadata": task.metadata,
-        "links": {"self": path, "cancel": f"{path}/cancel", "retry": f"{path}/retry", "events": f"{path}/events"},
-    }
-    return view
 
 
 def attempt_view(attempt: Attempt, *, with_traceback: bool) -> dict[str, Any]:
@@ -86,13 +35,6 @@ def attempt_view(attempt: Attempt, *, with_traceback: bool) -> dict[str, Any]:
     }
 
 
-def error_view(error: TaskError | None, *, with_traceback: bool) -> dict[str, Any] | None:
-    if error is None:
-        return None
-    shown: dict[str, Any] = {"type": error.type, "message": error.message, "retryable": error.retryable}
-    return {**shown, "traceback": error.traceback} if with_traceback and error.traceback else shown
-
-
 def file_view(file: StoredFile) -> dict[str, Any]:
     return {
         "id": file.id,
@@ -102,12 +44,3 @@ def file_view(file: StoredFile) -> dict[str, Any]:
         "media_type": file.media_type,
         "created_at": file.created_at,
     }
-
-
-def _progress(progress: Progress | None, updated_at: datetime, waits_for: str | None) -> dict[str, Any] | None:
-    if waits_for is not None:
-        percent = progress.percent if progress else 0.0
-        return {"percent": percent, "message": waits_for, "updated_at": updated_at}
-    if progress is None:
-        return None
-    return {"percent": progress.percent, "message": progress.message, "updated_at": progress.updated_at}
