@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from shared.db.models import Base
+from shared.db.schema import Base
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)

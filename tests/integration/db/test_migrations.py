@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.db.migrate import current_revision, head_revision, upgrade
-from shared.db.models import Base
+from shared.db.schema import Base
 from shared.domain.errors import StoreUnavailable
 from shared.embedded.ports import free_port
 from tests.support.servers import Servers
