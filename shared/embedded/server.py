@@ -45,6 +45,9 @@ class Server(Protocol):
     def url(self) -> str:
         """Where it answers, with the password."""
 
+    def obstacle(self) -> str | None:
+        """Why it cannot run just now, in one line: a full disk. None: nothing that we could see."""
+
     async def wait_ready(self, timeout: float) -> None:
         """Return once a real connection was answered. Raises: TimeoutError."""
 

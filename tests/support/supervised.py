@@ -1,7 +1,8 @@
 """A supervisor over small children, run as a real process: ``python -m tests.support.supervised one=polite two=…``.
 
 Children write their pid. They tell ``polite`` (says bye), ``stubborn`` (ignores SIGTERM), ``mortal`` (dies at once),
-``parent`` (leaves a grandchild behind) and ``mute`` (is never ready).
+``parent`` (leaves a grandchild behind), ``mute`` (is never ready) and ``starved`` (dies while the file FULL exists,
+which is the obstacle its supervisor sees).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 from service.cli.process.child import Service, StartFailed
 from service.cli.process.console import Console
@@ -23,6 +25,7 @@ PROGRAMS = {
     "mortal": "sys.exit(3)",
     "parent": "print('grandchild', subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)",
     "mute": "time.sleep(60)",
+    "starved": "os.path.exists(os.environ['FULL']) and sys.exit(1); print('fed', flush=True); time.sleep(60)",
 }
 
 
@@ -33,7 +36,12 @@ def service(name: str, kind: str) -> Service:
             raise TimeoutError("not a word")
 
     argv = tethered((sys.executable, "-c", HEAD + PROGRAMS[kind], name), signal.SIGKILL)
-    return Service(name, argv, os.environ, ready, grace=1.0 if kind == "parent" else 20.0)
+    grace = 1.0 if kind == "parent" else 20.0
+    return Service(name, argv, os.environ, ready, grace=grace, obstacle=obstacle if kind == "starved" else lambda: None)
+
+
+def obstacle() -> str | None:
+    return "the disk of there is full" if Path(os.environ["FULL"]).exists() else None
 
 
 async def main() -> None:

@@ -15,6 +15,7 @@ from service.cli.process.console import Console
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
 STEADY_AFTER_S = 60.0
+OBSTACLE_LOOK_S = 0.5
 KILL_TIMEOUT_S = 5.0
 LEFTOVER_OUTPUT_S = 1.0
 LONGEST_LINE = 16_384
@@ -33,6 +34,8 @@ class Service:
     grace: float = 10.0
     first_starts: int = 1
     """How often it may end before it is ready for the first time."""
+    obstacle: Callable[[], str | None] = lambda: None
+    """Why it could not run just now (a full disk), if that can be seen from outside."""
 
 
 class StartFailed(Exception):
@@ -66,8 +69,7 @@ class Child:
             if self._stopping.is_set():
                 break
             delay = restart_delay(delay, time.monotonic() - began, code)
-            self._console.note(f"{self.service.name} ended ({describe_exit(code)}), starting it again in {delay:g} s")
-            await _within(self._stopping.wait(), delay)
+            await self._pause(f"{self.service.name} ended ({describe_exit(code)})", delay)
 
     async def until_ready(self) -> None:
         """Raises: StartFailed, when it ends or stays silent instead."""
@@ -133,6 +135,21 @@ class Child:
             self._ends += 1
             self._ended.notify_all()
         return code
+
+    async def _pause(self, ended: str, delay: float) -> None:
+        """Wait ``delay`` seconds; but where something is in the way, until it is gone."""
+        if obstacle := self.service.obstacle():
+            self._console.alarm(f"{ended}: {obstacle}; make room, and it is started again at once")
+            # No longer than that: what is seen from outside may be wrong.
+            await _within(self._passed(), LONGEST_DELAY_S)
+        else:
+            self._console.note(f"{ended}, starting it again in {delay:g} s")
+            await _within(self._stopping.wait(), delay)
+
+    async def _passed(self) -> None:
+        """Return once nothing is in the way any more, or ``stop`` was called."""
+        while self.service.obstacle() and not self._stopping.is_set():
+            await _within(self._stopping.wait(), OBSTACLE_LOOK_S)
 
     async def _ended_too_often(self) -> None:
         async with self._ended:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -32,6 +33,12 @@ class Console:
     def note(self, text: str) -> None:
         """One line of the supervisor's own."""
         self.line(OWN_NAME, text)
+
+    def alarm(self, text: str) -> None:
+        """The same for what a person has to do something about: on standard error."""
+        # As in _write: without a terminal the children are kept all the same.
+        with contextlib.suppress(OSError):
+            print(f"{self._prefix(OWN_NAME)} | {text.translate(VISIBLE)}", file=sys.stderr, flush=True)
 
     def banner(self, text: str) -> None:
         self._write(f"\n{text}\n\n")

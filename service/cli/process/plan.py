@@ -145,6 +145,7 @@ class Plan:
             kill_signal=command.kill_signal,
             grace=SERVER_GRACE_S,
             first_starts=SERVER_STARTS,
+            obstacle=server.obstacle,
         )
 
     def _mail_sink(self, port: int) -> Service:
