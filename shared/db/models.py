@@ -150,6 +150,7 @@ class WorkerRow(Base):
 class QueueRow(Base):
     __tablename__ = "queues"
 
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
     paused: Mapped[bool] = mapped_column(server_default=text("false"))
 

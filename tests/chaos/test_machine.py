@@ -139,7 +139,8 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(is_paused=st.booleans())
     def pause(self, is_paused: bool) -> None:
-        upsert = "INSERT INTO queues VALUES (:name, :paused) ON CONFLICT (name) DO UPDATE SET paused = excluded.paused"
+        upsert = """INSERT INTO queues (tenant_id, name, paused) VALUES (1, :name, :paused)
+            ON CONFLICT (tenant_id, name) DO UPDATE SET paused = excluded.paused"""
         self.bench.execute(upsert, name=QUEUE, paused=is_paused)
         self.is_paused = is_paused
 

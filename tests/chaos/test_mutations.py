@@ -108,7 +108,7 @@ OWNERSHIP = [
         "AND q.paused",
         "AND false",
         "a paused queue gave a task out",
-        "INSERT INTO queues (name, paused) VALUES ('demo_tasks', true)",
+        "INSERT INTO queues (tenant_id, name, paused) VALUES (1, 'demo_tasks', true)",
     ),
     *of_claims("due time", "t.run_at <= now()", "true", "a task ran before its time", delay=3_600.0),
     *of_claims(

@@ -14,7 +14,7 @@ from shared.domain.task import ClaimedTask
 
 CLAIMABLE = """t.status IN ('PENDING', 'RETRYING') AND t.run_at <= now()
     AND (t.expires_at IS NULL OR t.expires_at > now()) AND t.type = ANY(CAST(:types AS text[]))
-    AND NOT EXISTS (SELECT FROM queues q WHERE q.name = t.queue AND q.paused)
+    AND NOT EXISTS (SELECT FROM queues q WHERE q.tenant_id = t.tenant_id AND q.name = t.queue AND q.paused)
     AND EXISTS (SELECT FROM workers w WHERE w.id = :worker_id AND w.state <> 'dead')"""
 
 TAKE = f"""
@@ -35,6 +35,7 @@ BY_IDS = text(f"""
 """)
 
 # The outer LIMIT stops the nested loop as soon as enough rows are locked; a sort would lock them all.
+# A queue that every tenant has paused is not looked into at all: a million tasks may wait there.
 BY_ORDER = text(f"""
     WITH pick AS MATERIALIZED (
         SELECT due.id
@@ -44,6 +45,7 @@ BY_ORDER = text(f"""
             WHERE t.queue = o.queue AND t.priority = o.priority AND {CLAIMABLE}
             ORDER BY t.run_at LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
         ) due
+        WHERE (SELECT count(*) FROM queues q WHERE q.name = o.queue AND q.paused) < (SELECT count(*) FROM tenants)
         LIMIT :most
     ) {TAKE}
 """)

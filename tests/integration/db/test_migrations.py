@@ -84,7 +84,7 @@ async def test_upgrading_twice_is_upgrading_once(empty_database: str) -> None:
     assert await upgrade(empty_database) == head_revision()
     before = await catalogue(empty_database)
     async with connected(empty_database) as connection:
-        await connection.execute(text("INSERT INTO queues (name) VALUES ('kept')"))
+        await connection.execute(text("INSERT INTO queues (tenant_id, name) VALUES (1, 'kept')"))
     assert await upgrade(empty_database) == head_revision()
     assert await catalogue(empty_database) == before
     async with connected(empty_database) as connection:

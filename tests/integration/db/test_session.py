@@ -19,7 +19,7 @@ from shared.domain.errors import StoreUnavailable, Unstorable
 from shared.embedded.ports import free_port
 from tests.support.servers import Servers
 
-ADD = text("INSERT INTO queues (name) VALUES (:name)")
+ADD = text("INSERT INTO queues (tenant_id, name) VALUES (1, :name)")
 MY_PID = text("SELECT pg_backend_pid()")
 
 
@@ -235,7 +235,7 @@ async def test_a_cancelled_statement_gives_a_working_connection_back(servers: Se
         ("SELEC 1", {}, ProgrammingError),
         ("SELECT * FROM no_such_table", {}, ProgrammingError),
         ("SELECT 1 / 0", {}, Unstorable),
-        ("INSERT INTO queues (name) VALUES ('twice'), ('twice')", {}, IntegrityError),
+        ("INSERT INTO queues (tenant_id, name) VALUES (1, 'twice'), (1, 'twice')", {}, IntegrityError),
         ("SELECT CAST(:n AS smallint)", {"n": 40_000}, Unstorable),
         ("SELECT CAST(:n AS integer)", {"n": "text"}, Unstorable),
         ("SELECT CAST(:n AS text)", {"n": "a\x00b"}, Unstorable),

@@ -37,7 +37,7 @@ async def claimed(stores: Stores, who: Claimant, task: Task) -> ClaimedTask:
 
 
 async def ended(stores: Stores, run: ClaimedTask, verdict: object) -> Task | None:
-    return await settle(stores, 1, Settlement(run.id, run.lease, verdict, None))  # type: ignore[arg-type]
+    return (await settle(stores, [Settlement(1, run.id, run.lease, verdict, None)]))[0]  # type: ignore[arg-type]
 
 
 async def test_a_task_runs_from_pending_to_completed(stores: Stores, planned: Planned, claimant: Claimant) -> None:
@@ -177,7 +177,7 @@ async def test_the_poll_takes_queues_then_priorities_in_order(
 async def test_a_paused_queue_gives_nothing_out(stores: Stores, planned: Planned, claimant: Claimant) -> None:
     task = await submitted(stores, planned)
     async with stores.db.autocommit() as session:
-        await session.execute(text("INSERT INTO queues (name, paused) VALUES ('demo_tasks', true)"))
+        await session.execute(text("INSERT INTO queues (tenant_id, name, paused) VALUES (1, 'demo_tasks', true)"))
     assert await claim_hinted(stores, claimant, [task.id]) == []
     assert await claim_next(stores, claimant, 1) == []
 
