@@ -60,14 +60,18 @@ class Load:
         """Submit one task, again and again under its key until it is accepted; its id."""
         self._next += 1
         key = f"key-{self._next}"
-        body = self._task(key, seconds, fields)
+        call = await self.accepted("submit", "/tasks", key, self._task(key, seconds, fields))
+        task_id = str(call.body["id"])
+        self.ids.append(task_id)
+        return task_id
+
+    async def accepted(self, verb: str, path: str, key: str, body: object) -> Call:
+        """Post ``body``, again and again under ``key``, until it is accepted; the answer."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
-            call = await self.ask("submit", "POST", "/tasks", json=body, key=key)
+            call = await self.ask(verb, "POST", path, json=body, key=key)
             if call.status == 201:
-                task_id = str(call.body["id"])
-                self.ids.append(task_id)
-                return task_id
+                return call
             assert _is_worth_repeating(call), f"refused: {call}"
             assert time.monotonic() < deadline, f"not accepted within {PATIENCE_SECONDS:g} s: {call}"
             await asyncio.sleep(float(call.retry_after or RECONNECT_SECONDS))

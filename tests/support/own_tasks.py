@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import time
 import uuid
 from datetime import timedelta
 
 from shared.tasks import BlockingRun, Fatal, Retry, Run, TaskModel, task
+from tests.support.ledger import write
 
 
 class Nothing(TaskModel):
@@ -113,21 +113,11 @@ async def effect(run: Run, given: Effect) -> Text:
     """Write to a ledger outside both stores when it starts and when it ends."""
     # Tells this run from every other one of the task, as no attempt number does: a lost run costs none.
     token = uuid.uuid4().hex
-    _write(given.ledger, "start", run, given, token)
+    write(given.ledger, "start", str(run.task_id), run.attempt, given.key, token)
     if given.seconds:
         await asyncio.sleep(given.seconds)
-    _write(given.ledger, "end", run, given, token)
+    write(given.ledger, "end", str(run.task_id), run.attempt, given.key, token)
     return Text(text=token)
-
-
-def _write(ledger: str, what: str, run: Run, given: Effect, token: str) -> None:
-    line = json.dumps([what, str(run.task_id), run.attempt, os.getpid(), time.time(), given.key, token]) + "\n"
-    # One write of one line to a file opened for appending: lines of many processes never mix.
-    descriptor = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        os.write(descriptor, line.encode())
-    finally:
-        os.close(descriptor)
 
 
 @task(type="burn_cpu", queue="demo_tasks", timeout=120, pool="thread")
