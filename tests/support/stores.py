@@ -50,8 +50,14 @@ async def empty(stores: Stores) -> None:
     """Remove every row and key that an earlier test left."""
     async with stores.db.transaction() as session:
         await session.execute(
-            text("TRUNCATE tasks, attempts, workers, queues, files, idempotency_keys, api_keys RESTART IDENTITY")
+            text(
+                "TRUNCATE tasks, attempts, workers, queues, files, idempotency_keys, api_keys,"
+                " webhook_deliveries, webhook_secrets RESTART IDENTITY"
+            )
         )
+        await session.execute(text("TRUNCATE schedule_ticks, hourly_stats"))
+        await session.execute(text("DELETE FROM schedules WHERE NOT is_builtin"))
+        await session.execute(text("UPDATE schedules SET enabled = true, last_run = NULL"))
     await stores.broker.queue.flushdb()
     await stores.broker.results.flushdb()
 
