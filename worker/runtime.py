@@ -135,7 +135,7 @@ class Runtime:
             "board": self._board.flush_for_ever(),
             "cancel-channel": listen(self.settings.result_url, CANCELS_CHANNEL, self.executions.cancel),
             "wear": watch_wear(self),
-            "maintenance": maintain(self.stores),
+            "maintenance": maintain(self.stores, self._registry),
             "health": serve_health(self),
         }
 

@@ -6,24 +6,35 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from shared.domain.errors import StoreUnavailable
 from shared.logs import get_logger
 from shared.queue.files import sweep_files
 from shared.queue.idempotency import prune_keys
 from shared.queue.retention import Cleanup
+from shared.queue.scheduler import LOOK_SECONDS, make_due_ticks, prune_ticks
 from shared.queue.settle import expire
 from shared.queue.stores import Stores
 from shared.queue.workers import prune
+from shared.registry import Registry
 
 CLEANUP_SECONDS = 60.0
 """How often a worker looks whether the day's part is due; it becomes due at 02:00 UTC."""
+APART_SECONDS = 0.03
 log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Sooner:
+    """What ``work`` may return: seconds until its next turn."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Chore:
-    """``work`` every ``seconds``. It must be safe to run on every worker at once."""
+    """``work`` every ``seconds``, or sooner where it says so. It must be safe to run on every worker at once."""
 
     name: str
     seconds: float
@@ -35,14 +46,18 @@ CHORES = (
     Chore("prune_workers", 60.0, prune),
     Chore("prune_idempotency_keys", 600.0, prune_keys),
     Chore("sweep_files", 3_600.0, sweep_files),
+    Chore("prune_ticks", 60.0, prune_ticks),
 )
 
 
-async def maintain(stores: Stores) -> None:
+async def maintain(stores: Stores, registry: Registry) -> None:
     """Run every chore until cancelled; an outage of the database only skips a turn."""
-    cleanup = Chore("cleanup_old_tasks", CLEANUP_SECONDS, Cleanup().run)
+    own = (
+        Chore("cleanup_old_tasks", CLEANUP_SECONDS, Cleanup().run),
+        Chore("make_due_ticks", LOOK_SECONDS, partial(_make_due_ticks, registry)),
+    )
     async with asyncio.TaskGroup() as group:
-        for chore in (*CHORES, cleanup):
+        for chore in (*CHORES, *own):
             group.create_task(_repeat(chore, stores), name=chore.name)
 
 
@@ -53,9 +68,17 @@ async def _repeat(chore: Chore, stores: Stores) -> None:
         await asyncio.sleep(pause)
         pause = chore.seconds
         try:
-            await chore.work(stores)
+            done = await chore.work(stores)
+            if isinstance(done, Sooner):
+                pause = done.seconds
         except StoreUnavailable:
             log.warning("chore_skipped", chore=chore.name, reason="database away")
         except Exception:
             # No chore is worth the tasks that run beside it.
             log.exception("chore_failed", chore=chore.name)
+
+
+async def _make_due_ticks(registry: Registry, stores: Stores) -> Sooner:
+    wait = await make_due_ticks(stores, registry)
+    # All workers know the same next tick: a little apart, the first makes it, and the others find it made.
+    return Sooner(wait + random.uniform(0, APART_SECONDS))  # noqa: S311 - no secret

@@ -28,6 +28,7 @@ from shared.queue.retention import FIRST, Cleanup, Removed
 from shared.queue.settle import Settlement, settle
 from shared.queue.stores import Stores
 from shared.queue.submit import submit
+from shared.registry import Registry
 from tests.integration.db.test_plans import ATTEMPTS, SEED, Recorded, is_ours, plan_of, walk
 from tests.support.servers import Servers
 from worker.maintenance import loops
@@ -347,7 +348,7 @@ async def test_a_file_is_removed_to_its_end_though_cancelled(stores: Stores, mon
 async def test_every_worker_does_it(stores: Stores, planned: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loops, "CLEANUP_SECONDS", 0.05)
     await ended(stores, planned)
-    maintaining = asyncio.create_task(loops.maintain(stores))
+    maintaining = asyncio.create_task(loops.maintain(stores, Registry(())))
 
     async def is_gone() -> bool:
         return await count(stores, "tasks") == 0

@@ -1,0 +1,77 @@
+"""The scheduler: makes the tasks of due ticks. Every worker runs it; the primary key of a tick lets one of them win.
+
+Nobody leads, so nobody's death is waited for. Which ticks are due is PostgreSQL's clock alone.
+"""
+
+from __future__ import annotations
+
+from shared.broker.hints import Hint
+from shared.db.statements import ticks as statements
+from shared.db.statements.ticks import Coming, Due
+from shared.domain.errors import InputRefused
+from shared.domain.ids import new_id
+from shared.domain.schedule import agenda, timing_of
+from shared.logs import get_logger
+from shared.queue.stores import Stores
+from shared.registry import Registry
+
+LOOK_SECONDS = 1.0
+"""A schedule made or changed elsewhere is seen as soon as that."""
+SCHEDULES_AT_ONCE = 200
+TICKS_AT_ONCE = 1_000
+"""Rows of one statement; an outage's backlog of one schedule is no longer than that."""
+PRIORITY = 5
+TICKS_KEPT_SECONDS = 48 * 3_600.0
+"""A tick must be known for as long as anybody may still try to make it: seconds."""
+PRUNED_AT_ONCE = 5_000
+log = get_logger(__name__)
+
+
+async def make_due_ticks(stores: Stores, registry: Registry) -> float:
+    """Make what is due; returns the seconds until the next look pays. Raises: StoreUnavailable."""
+    async with stores.db.autocommit() as session:
+        found = await statements.coming(session, types=registry.types, within=LOOK_SECONDS, most=SCHEDULES_AT_ONCE)
+        due, is_all = _due(registry, [one for one in found if one.next_run <= one.now])
+        made = await statements.make(session, due, priority=PRIORITY) if due else []
+    stores.hint([Hint(task.id, task.queue, task.priority) for task in made])
+    if made:
+        log.debug("ticks_made", tasks=len(made))
+    if not is_all or len(found) == SCHEDULES_AT_ONCE:
+        return 0.0
+    waits = [(one.next_run - found[0].now).total_seconds() for one in (*found, *due)]
+    return min([LOOK_SECONDS, *(wait for wait in waits if wait > 0)])
+
+
+async def prune_ticks(stores: Stores) -> None:
+    """Forget ticks past their time, a batch at a time."""
+    async with stores.db.autocommit() as session:
+        await statements.prune(session, after=TICKS_KEPT_SECONDS, most=PRUNED_AT_ONCE)
+
+
+def _due(registry: Registry, found: list[Coming]) -> tuple[list[Due], bool]:
+    """As many of ``found`` as one statement takes; whether that is all."""
+    due: list[Due] = []
+    for index, schedule in enumerate(found):
+        try:
+            due.append(_planned(registry, schedule))
+        except InputRefused as error:
+            # It ticked when it was made: this machine lacks its time zone, and another may have it.
+            log.warning("schedule_unreadable", schedule=str(schedule.id), reason=str(error))
+        if sum(len(one.ticks) for one in due) >= TICKS_AT_ONCE:
+            return due, index + 1 == len(found)
+    return due, True
+
+
+def _planned(registry: Registry, schedule: Coming) -> Due:
+    definition = registry.get(schedule.type)
+    timing = timing_of(schedule.cron, schedule.every, schedule.timezone, schedule.created_at)
+    planned = agenda(timing, schedule.next_run, schedule.now, schedule.catch_up)
+    return Due(
+        schedule.id,
+        schedule.version,
+        [(tick, new_id()) for tick in planned.ticks],
+        planned.next_run,
+        schedule.queue or definition.queue,
+        definition.timeout,
+        definition.max_attempts,
+    )
