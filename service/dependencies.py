@@ -13,6 +13,7 @@ from service.pagination import Cursors
 from service.problems import Problem, invalid
 from shared.queue.files import FileRecords
 from shared.queue.keys import Principal
+from shared.queue.schedules import Schedules
 from shared.queue.stores import Stores
 from shared.queue.workers import Serving
 from shared.registry import Registry
@@ -28,10 +29,15 @@ class House:
         self.settings = settings
         self.serving = Serving(stores)
         self.files = FileRecords(stores)
+        self.schedules = Schedules(stores, registry)
 
     @cached_property
     def task_cursors(self) -> Cursors:
         return Cursors(self.settings, "tasks")
+
+    @cached_property
+    def schedule_cursors(self) -> Cursors:
+        return Cursors(self.settings, "schedules")
 
 
 @dataclass(frozen=True, slots=True)

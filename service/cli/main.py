@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import demo, doctor, fleet, process, tasks
+from service.cli import demo, doctor, fleet, process, schedules, tasks
 
 INTERRUPTED = 130
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 process.register(app)
 tasks.register(app)
+schedules.register(app)
 fleet.register(app)
 demo.register(app)
 doctor.register(app)

@@ -12,7 +12,7 @@ from rich.text import Text
 from service.cli.output import cells, columns, compact, one_line, printable, status_text
 
 if TYPE_CHECKING:
-    from service.client.models import Task, TaskType, Worker
+    from service.client.models import Schedule, Task, TaskType, Worker
 
 
 def task_list(tasks: Iterable[Task]) -> Table:
@@ -54,6 +54,15 @@ def _facts(task: Task) -> Iterator[tuple[str, str | Text]]:
         yield "error", Text(one_line(f"{task.error.type}: {task.error.message}"), style="red")
     if task.result is not None:
         yield "result", compact(task.result)
+
+
+def schedule_list(schedules: Iterable[Schedule]) -> Table:
+    table = columns("ID", "NAME", "WHEN", "TYPE", "NEXT RUN", "LAST RUN")
+    for one in schedules:
+        when = f"every {one.every:g} s" if one.every is not None else f"{one.cron} {one.timezone}"
+        coming = at(one.next_run) if one.enabled else "paused"
+        table.add_row(*cells((one.id, one.name, when, one.type, coming, at(one.last_run))))
+    return table
 
 
 def type_list(types: Iterable[TaskType]) -> Table:

@@ -33,7 +33,18 @@ from service.client.errors import (
 if TYPE_CHECKING:
     from service.client.awaited import AsyncClient
     from service.client.blocking import Client
-    from service.client.models import Attempt, FileInfo, Health, Progress, Task, TaskError, TaskRef, TaskType, Worker
+    from service.client.models import (
+        Attempt,
+        FileInfo,
+        Health,
+        Progress,
+        Schedule,
+        Task,
+        TaskError,
+        TaskRef,
+        TaskType,
+        Worker,
+    )
 
 __all__ = [
     "AsyncClient",
@@ -49,6 +60,7 @@ __all__ = [
     "ProblemError",
     "Progress",
     "RateLimited",
+    "Schedule",
     "ServiceUnavailable",
     "Task",
     "TaskError",
@@ -63,7 +75,18 @@ __all__ = [
     "Worker",
 ]
 
-_MODELS = ("Attempt", "FileInfo", "Health", "Progress", "Task", "TaskError", "TaskRef", "TaskType", "Worker")
+_MODELS = (
+    "Attempt",
+    "FileInfo",
+    "Health",
+    "Progress",
+    "Schedule",
+    "Task",
+    "TaskError",
+    "TaskRef",
+    "TaskType",
+    "Worker",
+)
 _LAZY = {
     "Client": "service.client.blocking",
     "AsyncClient": "service.client.awaited",

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, assert_never
 
 import httpx
 
-from service.client import verbs
+from service.client import schedule_verbs, verbs
 from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, named_after, resume
 from service.client.errors import Unreachable
 from service.client.transport import options, reply_of, request_of, unreachable
@@ -56,6 +56,12 @@ class AsyncClient:
     file_info = answer(verbs.file_info)
     download = answer(verbs.download)
     delete_file = answer(verbs.delete_file)
+    create_schedule = answer(schedule_verbs.create_schedule)
+    schedule = answer(schedule_verbs.schedule)
+    schedules = feed(schedule_verbs.schedules)
+    change_schedule = answer(schedule_verbs.change_schedule)
+    run_schedule = answer(schedule_verbs.run_schedule)
+    delete_schedule = answer(schedule_verbs.delete_schedule)
     task_types = answer(verbs.task_types)
     workers = answer(verbs.workers)
     ready = answer(verbs.ready)

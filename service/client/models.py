@@ -120,6 +120,26 @@ class FileInfo(Answer):
     created_at: datetime | None = None
 
 
+class Schedule(Answer):
+    """A task made by the clock: ``cron`` in ``timezone``, or ``every`` so many seconds."""
+
+    id: str
+    name: str
+    type: str
+    input: dict[str, Any] = Field(default_factory=dict)
+    cron: str | None = None
+    every: float | None = None
+    timezone: str = "UTC"
+    queue: str | None = None
+    enabled: bool = True
+    catch_up: str = "one"
+    built_in: bool = False
+    next_run: datetime | None = None
+    last_run: datetime | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
 class TaskType(Answer):
     """A task type the service accepts, with the JSON Schemas of its input and output."""
 

@@ -56,7 +56,7 @@ def _of_good(method: str, operation: dict[str, Any], status: int) -> Iterator[st
     for parameter in operation.get("parameters", ()):
         yield from OF_PARAMETER.get(parameter["name"], ())
     answer = str(operation["responses"][str(status)].get("content"))
-    if method == "POST" and ("TaskView" in answer or "FileView" in answer):
+    if method == "POST" and any(view in answer for view in ("TaskView", "FileView", "ScheduleView")):
         yield "Location"
     if "TaskView" in answer:
         yield "Retry-After"

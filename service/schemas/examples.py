@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from service.schemas.schedules import SCHEDULE
+
 TASK_ID = "019aa6a0-5f1e-7c3a-9d2b-4a6c8e0f1b2d"
 BATCH_ID = "019aa6a0-5f1e-7c3a-9d2b-4a6c8e0f1b2e"
 WORKER_ID = "019aa69f-0c4d-7b6e-8f90-1a2b3c4d5e6f"
@@ -108,6 +110,11 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[int, Any]] = {
     ("GET", "/api/v1/tasks/{task_id}/attempts"): {200: {"data": [ATTEMPT]}},
     ("POST", "/api/v1/tasks/{task_id}/cancel"): {200: CANCELLED, 202: {**RUNNING, "cancel_requested": True}},
     ("POST", "/api/v1/tasks/{task_id}/retry"): {200: {**WAITING, "generation": 2}},
+    ("POST", "/api/v1/schedules"): {201: SCHEDULE},
+    ("GET", "/api/v1/schedules"): {200: {"data": [SCHEDULE], "next_cursor": None}},
+    ("GET", "/api/v1/schedules/{schedule_id}"): {200: SCHEDULE},
+    ("PATCH", "/api/v1/schedules/{schedule_id}"): {200: {**SCHEDULE, "enabled": False, "next_run": None}},
+    ("POST", "/api/v1/schedules/{schedule_id}/run"): {201: WAITING},
     ("POST", "/api/v1/files"): {201: FILE},
     ("GET", "/api/v1/files/{file_id}"): {200: FILE},
     ("GET", "/api/v1/task-types"): {200: {"data": [TASK_TYPE]}},

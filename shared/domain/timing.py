@@ -87,12 +87,14 @@ def latest(timing: Timing, first: datetime, until: datetime) -> datetime:
     return first
 
 
-def checked_cron(expression: str, zone: str, now: datetime) -> Cron:
-    """A timing that will tick. Raises: InputRefused, with pointers to ``/cron`` and ``/timezone``."""
-    _zone(zone)
-    timing = Cron(expression, zone)
-    next_after(timing, now)
-    return timing
+def check_zone(name: str) -> None:
+    """Raises: InputRefused, with a pointer to ``/timezone``."""
+    _zone(name)
+
+
+def check_cron(expression: str, zone: str, now: datetime) -> None:
+    """Whether it will tick. Raises: InputRefused, with a pointer to ``/cron``."""
+    next_after(Cron(expression, zone), now)
 
 
 def _cron_ticks(timing: Cron, moment: datetime) -> Iterator[datetime]:

@@ -38,7 +38,8 @@ async def make_due_ticks(stores: Stores, registry: Registry) -> float:
         log.debug("ticks_made", tasks=len(made))
     if not is_all or len(found) == SCHEDULES_AT_ONCE:
         return 0.0
-    waits = [(one.next_run - found[0].now).total_seconds() for one in (*found, *due)]
+    nexts = [one.next_run for one in found] + [one.next_run for one in due]
+    waits = [(at - found[0].now).total_seconds() for at in nexts]
     return min([LOOK_SECONDS, *(wait for wait in waits if wait > 0)])
 
 

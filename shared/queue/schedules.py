@@ -15,7 +15,7 @@ from shared.domain.errors import Conflict, InputRefused, NotFound
 from shared.domain.ids import new_id
 from shared.domain.schedule import CatchUp, Schedule
 from shared.domain.task import NewTask
-from shared.domain.timing import checked_cron, next_after
+from shared.domain.timing import check_cron, check_zone, next_after
 from shared.queue.stores import Stores
 from shared.queue.submit import Request, plan
 from shared.registry import Registry
@@ -123,8 +123,8 @@ class Schedules:
                 raise NotFound
         raise Conflict("This schedule is built in: disable it instead.")
 
-    async def plan_run(self, tenant_id: int, schedule_id: UUID, **context: str | None) -> NewTask:
-        """The task that running it now takes, ready to store. Raises: NotFound, Conflict, as ``plan`` does."""
+    async def plan_run(self, tenant_id: int, schedule_id: UUID) -> NewTask:
+        """The task that running it now takes, ready to store. Raises: NotFound, Conflict, and as ``plan`` does."""
         found = await self.get(tenant_id, schedule_id)
         if found.is_builtin:
             raise Conflict("This schedule is built in: it makes no task, and runs as soon as anything is due.")
@@ -132,7 +132,7 @@ class Schedules:
         request = Request(
             found.type, found.input, queue=found.queue, tags=[f"schedule:{found.name}"], metadata=metadata
         )
-        return plan(self._registry, self._stores.settings.queues, replace(request, **context))
+        return plan(self._registry, self._stores.settings.queues, request)
 
     def _changed(self, found: Schedule, changes: dict[str, Any], now: datetime) -> Schedule:
         if found.is_builtin and changes.keys() - {"enabled"}:
@@ -151,10 +151,9 @@ class Schedules:
         """Raises: InputRefused, UnknownTaskType."""
         if (asked.cron is None) == (asked.every is None):
             raise InputRefused([("/cron", "Give either cron or every.")])
+        check_zone(asked.timezone)
         if asked.cron is not None:
-            checked_cron(asked.cron, asked.timezone, now)
-        elif asked.timezone != "UTC":
-            raise InputRefused([("/timezone", "A time zone goes with cron; every counts seconds.")])
+            check_cron(asked.cron, asked.timezone, now)
         plan(self._registry, self._stores.settings.queues, Request(asked.type, asked.input, queue=asked.queue))
 
 

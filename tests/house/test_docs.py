@@ -8,7 +8,7 @@ import shlex
 import pytest
 import typer.main
 from pydantic import SecretStr
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from service.app import build
 from service.cli.exits import ExitCode
@@ -24,7 +24,7 @@ OTHER_VARIABLES = {"TASKRUNNER_URL", "TASKRUNNER_API_KEY"}
 OUR_PATH = re.compile(r"(?<![\w./-])(?:service|worker|shared|tests|docs|deploy)/[\w./@-]*")
 ROOT_FILE = re.compile(r"(?:[\w-]+|\.env)\.(?:toml|yaml|lock|example)|Makefile|Dockerfile")
 OPTION = re.compile(r"--[a-z][a-z-]+")
-ROUTE = re.compile(r"`(GET|POST|DELETE) (/[\w/{}-]+)`")
+ROUTE = re.compile(r"`(GET|POST|PATCH|DELETE) (/[\w/{}-]+)`")
 
 
 @pytest.fixture(params=pages(), ids=lambda page: page.name)
@@ -37,8 +37,14 @@ def commands() -> dict[str, set[str]]:
     """The options of every command of ``taskrunner``."""
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
-    named = group.commands.items()
-    return {name: {"--help"}.union(*(parameter.opts for parameter in command.params)) for name, command in named}
+    return {name: options(command) for name, command in group.commands.items()}
+
+
+def options(command: TyperCommand | TyperGroup) -> set[str]:
+    """Of a group: those of any command in it."""
+    own = {"--help"}.union(*(parameter.opts for parameter in command.params))
+    inner = command.commands.values() if isinstance(command, TyperGroup) else ()
+    return own.union(*(options(one) for one in inner))
 
 
 def variable_of(setting: str) -> str:

@@ -122,6 +122,7 @@ class FakeApi:
     """Task type → the changes its looks bring, last one kept; absent: to COMPLETED by way of 50 %."""
     health: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(HEALTH)))
     workers: list[dict[str, Any]] = field(default_factory=lambda: [dict(WORKER)])
+    schedules: dict[str, dict[str, Any]] = field(default_factory=dict)
     _orders: list[Order] = field(default_factory=list)
     _ahead: dict[str, deque[dict[str, Any]]] = field(default_factory=dict)
     _by_key: dict[str, Answer] = field(default_factory=dict)
@@ -232,7 +233,7 @@ def _handler_of(api: FakeApi) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(raw)
 
-        do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - http.server's names
+        do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
 
         def log_message(self, *args: Any) -> None:
             """Quiet."""
@@ -314,6 +315,34 @@ def _delete(api: FakeApi, got: Received, file_id: str) -> Answer:
     return 204, {}, b""
 
 
+def _create_schedule(api: FakeApi, got: Received) -> Answer:
+    blank = {"id": f"s{len(api.schedules)}", "cron": None, "every": None, "timezone": "UTC", "enabled": True}
+    schedule = {**blank, **got.json, "next_run": NOW, "last_run": None}
+    api.schedules[schedule["id"]] = schedule
+    return 201, {}, schedule
+
+
+def _schedules(api: FakeApi, got: Received) -> Answer:
+    rows, start = [*reversed(api.schedules.values())], int(got.query.get("cursor", ["0"])[0])
+    more = str(start + 2) if start + 2 < len(rows) else None
+    return 200, {}, {"data": rows[start : start + 2], "next_cursor": more}
+
+
+def _schedule(api: FakeApi, got: Received, schedule_id: str) -> Answer:
+    if schedule_id not in api.schedules:
+        return 404, {}, problem(404, "not_found")
+    if got.method == "DELETE":
+        del api.schedules[schedule_id]
+        return 204, {}, b""
+    if got.method == "PATCH":
+        api.schedules[schedule_id].update(got.json)
+    return 200, {}, api.schedules[schedule_id]
+
+
+def _run_schedule(api: FakeApi, got: Received, schedule_id: str) -> Answer:
+    return 201, {}, api.add(api.schedules[schedule_id])
+
+
 def _types(api: FakeApi, got: Received) -> Answer:
     rows: Iterable[str] = sorted(TYPES)
     return (
@@ -342,6 +371,10 @@ ROUTES: list[Route] = [
     ("GET", f"{V1}/files/([^/]+)", _file),
     ("GET", f"{V1}/files/([^/]+)/content", _content),
     ("DELETE", f"{V1}/files/([^/]+)", _delete),
+    ("POST", f"{V1}/schedules", _create_schedule),
+    ("GET", f"{V1}/schedules", _schedules),
+    *((method, f"{V1}/schedules/([^/]+)", _schedule) for method in ("GET", "PATCH", "DELETE")),
+    ("POST", f"{V1}/schedules/([^/]+)/run", _run_schedule),
     ("GET", f"{V1}/task-types", _types),
     ("GET", f"{V1}/workers", lambda api, got: (200, {}, {"data": api.workers})),
     ("GET", "/health", lambda api, got: (200, {}, api.health)),

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
+from shared.db.statements import ticks as statements
 from shared.domain.schedule import CatchUp, Schedule
 from shared.domain.task import DEFAULT_TENANT, Task, TaskFilter
 from shared.queue import scheduler
@@ -106,7 +107,7 @@ async def test_one_who_planned_long_ago_makes_nothing_again(
 
 async def stale_and_fresh(stores: Stores, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     """One scheduler reads what is due; a second makes it; then the first goes on."""
-    make, may_go, has_read = scheduler.statements.make, asyncio.Event(), asyncio.Event()
+    make, may_go, has_read = statements.make, asyncio.Event(), asyncio.Event()
 
     async def held(*args: Any, **kwargs: Any) -> Any:
         has_read.set()
@@ -114,7 +115,7 @@ async def stale_and_fresh(stores: Stores, registry: Registry, monkeypatch: pytes
         return await make(*args, **kwargs)
 
     with monkeypatch.context() as patched:
-        patched.setattr(scheduler.statements, "make", held)
+        patched.setattr(statements, "make", held)
         stale = asyncio.create_task(make_due_ticks(stores, registry))
         async with asyncio.timeout(10):
             await has_read.wait()
@@ -145,13 +146,13 @@ async def test_a_pause_that_was_answered_holds_against_one_who_planned_before(
 ) -> None:
     schedule = await add(stores, schedules)
     await back_date(stores, schedule, 1.2)
-    make = scheduler.statements.make
+    make = statements.make
 
     async def late(*args: Any, **kwargs: Any) -> Any:
         await schedules.change(DEFAULT_TENANT, schedule.id, {"enabled": False})
         return await make(*args, **kwargs)
 
-    monkeypatch.setattr(scheduler.statements, "make", late)
+    monkeypatch.setattr(statements, "make", late)
     await make_due_ticks(stores, registry)
     assert await tasks_of(stores, schedule) == []
     assert (await schedules.get(DEFAULT_TENANT, schedule.id)).next_run is None

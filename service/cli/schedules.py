@@ -1,0 +1,114 @@
+"""schedules: tasks made by the clock. A schedule is named by its name or its id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import service.client as sdk
+from service.cli.exits import ExitCode, refusals_end_the_command
+from service.cli.inputs import read_input, with_files_uploaded
+from service.cli.output import Form, FormOption, complain, note, show
+from service.cli.views import schedule_list, task_sheet
+
+if TYPE_CHECKING:
+    from service.client.models import Schedule
+
+Which = Annotated[str, typer.Argument(metavar="NAME", help="The schedule's name, or its id.")]
+
+group = typer.Typer(help="Tasks made by the clock: list, create, run, pause, resume, delete.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to ``app``."""
+    app.add_typer(group, name="schedules")
+
+
+@group.command("list")
+def list_schedules(form: FormOption = Form.TABLE) -> None:
+    """List the schedules, with their next and last run."""
+    with refusals_end_the_command(), sdk.Client() as client:
+        _show(list(client.schedules()), form)
+
+
+@group.command()
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    type: Annotated[str, typer.Argument(metavar="TYPE", help="A task type: see `taskrunner types`.")],
+    source: Annotated[str | None, typer.Argument(metavar="-", help="Read the input as JSON from stdin.")] = None,
+    cron: Annotated[str | None, typer.Option(help="Minute, hour, day of month, month, day of week.")] = None,
+    every: Annotated[float | None, typer.Option(min=1, help="Seconds, instead of --cron.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Of --cron, such as Europe/Berlin; else UTC.")] = None,
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="K=V", help="A field: JSON, else text; @path uploads the file first."),
+    ] = None,
+    document: Annotated[str | None, typer.Option("--json", metavar="JSON", help="The whole input.")] = None,
+    queue: Annotated[str | None, typer.Option(help="Instead of the type's own queue.")] = None,
+    catch_up: Annotated[str | None, typer.Option(help="Of missed ticks: skip, one or all; else one.")] = None,
+    paused: Annotated[bool, typer.Option("--paused", help="Let it begin with `schedules resume`.")] = False,
+    form: FormOption = Form.TABLE,
+) -> None:
+    """Create a schedule."""
+    given = read_input(pairs or [], document, source)
+    with refusals_end_the_command(), sdk.Client() as client:
+        made = client.create_schedule(
+            name,
+            type,
+            with_files_uploaded(given, lambda path: client.upload(path).id),
+            cron=cron,
+            every=every,
+            timezone=timezone,
+            queue=queue,
+            catch_up=catch_up,
+            enabled=not paused,
+        )
+    _show([made], form)
+
+
+@group.command()
+def run(which: Which, form: FormOption = Form.TABLE) -> None:
+    """Make its task now; its ticks go on as before."""
+    with refusals_end_the_command(), sdk.Client() as client:
+        task = client.run_schedule(_found(client, which).id)
+    show(form, task.document(), [task.id], lambda: task_sheet(task))
+
+
+@group.command()
+def pause(which: Which, form: FormOption = Form.TABLE) -> None:
+    """Make no more tasks until it is resumed."""
+    _set_enabled(which, form, enabled=False)
+
+
+@group.command()
+def resume(which: Which, form: FormOption = Form.TABLE) -> None:
+    """Go on with the next tick."""
+    _set_enabled(which, form, enabled=True)
+
+
+@group.command()
+def delete(which: Which) -> None:
+    """Remove a schedule; tasks it made stay."""
+    with refusals_end_the_command(), sdk.Client() as client:
+        found = _found(client, which)
+        client.delete_schedule(found.id)
+    note(f"deleted {found.name}")
+
+
+def _set_enabled(which: str, form: Form, *, enabled: bool) -> None:
+    with refusals_end_the_command(), sdk.Client() as client:
+        _show([client.change_schedule(_found(client, which).id, enabled=enabled)], form)
+
+
+def _found(client: sdk.Client, which: str) -> Schedule:
+    """By name, else by id. Raises: typer.Exit, where there is neither."""
+    found = {key: one for one in client.schedules() for key in (one.id, one.name)}
+    if which not in found:
+        complain(f"there is no schedule {which!r}: see them with: taskrunner schedules list")
+        raise typer.Exit(ExitCode.NOT_FOUND)
+    return found[which]
+
+
+def _show(found: list[Schedule], form: Form) -> None:
+    show(form, [one.document() for one in found], (one.id for one in found), lambda: schedule_list(found))
