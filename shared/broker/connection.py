@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 T = TypeVar("T")
@@ -83,7 +85,22 @@ def connect(url: str, *, socket_timeout: float | None = SOCKET_TIMEOUT) -> Redis
         socket_connect_timeout=CONNECT_TIMEOUT,
         health_check_interval=0,
     )
+    # Of whichever kind the URL asked for: TCP, TLS or a Unix socket.
+    pool.connection_class = type("Connection", (_TellsOfResets, pool.connection_class), {})
     return Redis.from_pool(pool)
+
+
+class _TellsOfResets(AbstractConnection):
+    """Where a connection was just reset, uvloop meets a write with RuntimeError: an outage, told as what it is.
+
+    asyncio's own loop raises an OSError there, which redis-py knows.
+    """
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as error:
+            raise RedisConnectionError(f"while writing to Redis: {error}") from error
 
 
 def channel_of(client: Redis, name: str) -> str:

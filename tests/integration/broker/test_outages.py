@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import cast
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
+import uvloop
 
 import shared.broker.connection
-from shared.broker.connection import Broker, channel_of
+from shared.broker.connection import OUTAGE, Broker, channel_of, connect
 from shared.broker.health import redis_state
 from shared.broker.listener import listen
 from shared.domain.ids import new_id
@@ -180,3 +182,23 @@ async def test_a_listener_with_no_redis_keeps_trying_and_can_be_ended() -> None:
     async with asyncio.timeout(5):
         with pytest.raises(asyncio.CancelledError):
             await listener
+
+
+def test_a_write_to_a_connection_that_was_reset_is_an_outage_on_the_workers_loop_too() -> None:
+    async def written() -> None:
+        async with await asyncio.start_server(_accept, "127.0.0.1", 0) as server:
+            client = connect(f"redis://:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}/0")
+            connection: Any = cast("Any", client.connection_pool).make_connection()
+            await connection._connect()
+            connection._writer.transport.abort()
+            await connection._reader.read()
+            with pytest.raises(OUTAGE):
+                await connection.send_command("AUTH", "secret", check_health=False)
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(uvloop.run, written()).result(30)
+
+
+async def _accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+    writer.close()
