@@ -61,7 +61,7 @@ class Traffic:
         ]  # fmt: skip
         ids = [task.id for task in tasks]
         async with self._db.autocommit() as session:
-            await self._timed("submit", submit.insert_tasks(session, 1, tasks))
+            await self._timed("submit", submit.insert_tasks(session, [(1, task) for task in tasks]))
             hinted = self._timed("claim", claim.claim_by_ids(session, self._who, uuid4(), ids[: size // 2]))
             polled = self._timed("poll", claim.claim_by_order(session, self._who, uuid4(), size))
             runs = [*await hinted, *await polled]

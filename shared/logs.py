@@ -6,15 +6,21 @@ import logging
 import logging.config
 import re
 import sys
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, cast
 
 import structlog
 import structlog.tracebacks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
     from shared.settings import Settings
+
+RUN: ContextVar[Callable[[], Mapping[str, object]] | None] = ContextVar("run", default=None)
+"""The facts of the run that a line belongs to, made only when a line is written."""
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -28,6 +34,7 @@ def configure_logs(settings: Settings) -> None:
     """Send structlog and the standard library's loggers to stderr, in one format."""
     chain: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        merge_run,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -63,6 +70,12 @@ def configure_logs(settings: Settings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def merge_run(_logger: object, _method: str, facts: EventDict) -> EventDict:
+    """Every line of a run carries its facts; those of the line itself go first."""
+    of_run = RUN.get()
+    return facts if of_run is None else {**of_run(), **facts}
 
 
 def _escape_event(_logger: object, _method: str, facts: EventDict) -> EventDict:

@@ -6,7 +6,8 @@ import asyncio
 import math
 from collections import defaultdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from shared.broker.keys import progress_key
@@ -18,7 +19,7 @@ from shared.logs import get_logger
 from shared.queue.stores import Stores
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 FLUSH_PAUSE_SECONDS = 0.02
 """Between two flushes: the first change of a run goes out at once, a storm of them 50 times a second."""
@@ -58,22 +59,52 @@ class LiveBoard:
             await write_live(self._stores.broker, progress, output, self._stores.settings.result_ttl)
 
 
+class ClosableFiles(Files, Protocol):
+    """Files of a run; what it downloaded goes with ``close``."""
+
+    async def close(self) -> None: ...
+
+
 class LiveRun:
     """One run, as ``shared.domain.run.Run`` says."""
 
-    def __init__(self, task: ClaimedTask, board: LiveBoard, *, ai: AI, files: Files, mail: Mail, stats: Stats) -> None:
+    def __init__(
+        self,
+        task: ClaimedTask,
+        board: LiveBoard,
+        *,
+        ai: AI,
+        mail: Mail,
+        files: Callable[[ClaimedTask], ClosableFiles],
+        stats: Callable[[ClaimedTask], Stats],
+    ) -> None:
         self._task = task
         self._board = board
-        self._progress_key = progress_key(task.id, task.generation, task.attempt)
+        self._make_files = files
+        self._make_stats = stats
         self.ai = ai
-        self.files = files
         self.mail = mail
-        self.stats = stats
-        self.log: Log = get_logger(f"task.{task.type}")
         self.cancelled = False
-        self.started = asyncio.Event()
-        """Set when the handler begins: its time limit counts from there, not from the start of its process."""
         self.last_progress: Progress | None = None
+
+    # Most handlers use none of these, and some run for less time than it takes to make them.
+
+    @cached_property
+    def files(self) -> ClosableFiles:
+        return self._make_files(self._task)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the handler used any: then they are to be closed."""
+        return "files" in self.__dict__
+
+    @cached_property
+    def stats(self) -> Stats:
+        return self._make_stats(self._task)
+
+    @cached_property
+    def log(self) -> Log:
+        return get_logger(f"task.{self._task.type}")
 
     @property
     def task_id(self) -> UUID:
@@ -95,7 +126,8 @@ class LiveRun:
         # NaN compares with nothing; a handler's arithmetic must not end its run.
         value = 0.0 if math.isnan(percent) else min(100.0, max(0.0, float(percent)))
         self.last_progress = Progress(round(value, 2), describe(message, limit=500), datetime.now(UTC))
-        self._board.progress(self._progress_key, self.last_progress)
+        key = progress_key(self._task.id, self._task.generation, self._task.attempt)
+        self._board.progress(key, self.last_progress)
 
     def emit(self, delta: str) -> None:
         if delta:

@@ -1,25 +1,31 @@
-"""The runs under way on this worker: started by the pump, cancelled by request, drained at the end."""
+"""The runs under way on this worker: started by the pump, cancelled by request, settled together, drained."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
+from shared.batching import Batcher
 from shared.children import end
-from shared.domain.outcomes import failure_of
+from shared.domain.errors import StoreUnavailable, Unstorable, describe
 from shared.domain.task import ClaimedTask
 from shared.domain.verdict import TaskError, Verdict, failed
 from shared.logs import get_logger
+from shared.queue.settle import Settled, Settlement, settle
 from worker.engine.slots import Slots
 from worker.executor import Execution
+from worker.routine import routine
 from worker.runs import Handlers
 
 GIVE_BACK_SECONDS = 8.0
 """For handlers to end and their runs to be given back, once the grace is over."""
 ABANDON_SECONDS = 5.0
+SETTLE_PAUSE_SECONDS = 0.5
+SETTLE_PAUSE_AFTER_SURPRISE_SECONDS = 5.0
 log = get_logger("worker")
 
 
@@ -32,8 +38,11 @@ class Executions:
         self._claiming: set[UUID] = set()
         self._unsettled: dict[tuple[UUID, UUID], Execution] = {}
         self._running: dict[UUID, Execution] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._given_up: set[asyncio.Task[Any]] = set()
+        self._settles: Batcher[Settlement, Settled | None] = Batcher(self._write)
+        self._all_settled = asyncio.Event()
+        self._all_settled.set()
+        self._is_abandoned = False
         self.started = 0
 
     @property
@@ -58,12 +67,11 @@ class Executions:
     def start(self, task: ClaimedTask) -> None:
         """Run ``task``, whose slot is taken."""
         self.started += 1
-        execution = Execution(task, self._handlers)
+        execution = Execution(task, self._handlers, self._ended)
         self._unsettled[task.id, task.lease] = execution
         self._running[task.id] = execution
-        running = asyncio.create_task(self._run(execution), name=f"run-{task.id}")
-        self._tasks.add(running)
-        running.add_done_callback(self._tasks.discard)
+        self._all_settled.clear()
+        execution.start()
 
     def cancel(self, task_id: UUID) -> None:
         """Somebody wants ``task_id`` cancelled; not ours: nothing happens."""
@@ -72,16 +80,18 @@ class Executions:
 
     async def drain(self, grace: float, release_now: asyncio.Event) -> None:
         """Let runs end within ``grace`` seconds, or until ``release_now``; then give the rest back."""
-        if self._tasks:
+        if self._unsettled:
             asked = asyncio.create_task(_set(release_now))
-            ended = asyncio.create_task(self._all_ended())
+            ended = asyncio.create_task(_set(self._all_settled))
             await asyncio.wait({asked, ended}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
             await end(asked, ended)
         for execution in list(self._running.values()):
             execution.interrupt()
-        if self._tasks:
+        if self._unsettled:
             # Bounded: with the database away nothing can be given back, and the death watch will find it.
-            await asyncio.wait(set(self._tasks), timeout=GIVE_BACK_SECONDS)
+            giving_back = asyncio.create_task(_set(self._all_settled))
+            await asyncio.wait({giving_back}, timeout=GIVE_BACK_SECONDS)
+            await end(giving_back)
         await self.abandon()
 
     async def abandon(self) -> None:
@@ -89,38 +99,73 @@ class Executions:
 
         Bounded: a handler that does not end is left to the end of the process.
         """
+        self._is_abandoned = True
+        await self._settles.close()
         handlers = [e.handler for e in self._running.values() if e.handler]
-        if not await end(*self._tasks, *handlers, *self._given_up, within=ABANDON_SECONDS):
+        if not await end(*handlers, *self._given_up, within=ABANDON_SECONDS):
             log.error("handlers_did_not_end", after_seconds=ABANDON_SECONDS)
+        self._unsettled.clear()
+        self._all_settled.set()
 
-    async def _all_ended(self) -> None:
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
+    def _ended(self, execution: Execution, verdict: Verdict) -> None:
+        self._slots.give_back()
+        self._slots.owe()
+        # A newer run of the same task may stand here already, if ours had lost its lease.
+        if self._running.get(execution.task.id) is execution:
+            del self._running[execution.task.id]
+        if execution.handler is not None and not execution.handler.done():
+            self._given_up.add(execution.handler)
+            execution.handler.add_done_callback(self._given_up.discard)
+        self._settle(execution, verdict)
 
-    async def _run(self, execution: Execution) -> None:
+    def _settle(self, execution: Execution, verdict: Verdict) -> None:
+        """Write ``verdict``; while the database is away, again and again.
+
+        A reply that was lost is asked for by the repeat: it finds the lease gone, and reads the row.
+        """
+        if self._is_abandoned:
+            return
         task = execution.task
-        try:
-            verdict = await self._verdict(execution)
-            await execution.settle(verdict)
-        finally:
-            self._unsettled.pop((task.id, task.lease), None)
+        settlement = Settlement(task.tenant_id, task.id, task.lease, verdict, execution.last_progress(verdict))
+        self._settles.add(settlement).add_done_callback(partial(self._settled, execution, verdict))
 
-    async def _verdict(self, execution: Execution) -> Verdict:
-        try:
-            return await execution.run()
-        except Exception as error:
-            # A fault of ours, or of a user's class that breaks where none should: the task must end all the same.
-            log.exception("run_failed")
-            return failed(TaskError("internal", failure_of(error).message, retryable=False))
-        finally:
-            self._slots.give_back()
-            # A newer run of the same task may stand here already, if ours had lost its lease.
-            if self._running.get(execution.task.id) is execution:
-                del self._running[execution.task.id]
-            if execution.handler is not None and not execution.handler.done():
-                self._given_up.add(execution.handler)
-                execution.handler.add_done_callback(self._given_up.discard)
+    async def _write(self, settlements: Sequence[Settlement]) -> Sequence[Settled | None]:
+        return await settle(self._handlers.stores, settlements)
+
+    def _settled(self, execution: Execution, verdict: Verdict, written: asyncio.Future[Settled | None]) -> None:
+        if written.cancelled():
+            return
+        again = partial(self._settle, execution, verdict)
+        match written.exception():
+            case None:
+                task = execution.task
+                self._unsettled.pop((task.id, task.lease), None)
+                self._slots.paid()
+                if not self._unsettled:
+                    self._all_settled.set()
+                _tell(execution, verdict, written.result())
+            case StoreUnavailable():
+                log.warning("settle_failed", reason="database away", **execution.facts())
+                asyncio.get_running_loop().call_later(SETTLE_PAUSE_SECONDS, again)
+            case Unstorable() as error:
+                self._settle(execution, failed(TaskError("unstorable", describe(error), retryable=False)))
+            case surprise:
+                # Nothing we know of; the result is kept, and the lease with it, until the worker ends.
+                log.error("settle_failed", exc_info=surprise, **execution.facts())
+                asyncio.get_running_loop().call_later(SETTLE_PAUSE_AFTER_SURPRISE_SECONDS, again)
 
 
 async def _set(event: asyncio.Event) -> None:
     await event.wait()
+
+
+def _tell(execution: Execution, verdict: Verdict, settled: Settled | None) -> None:
+    if settled is None:
+        log.warning("task_lease_lost", outcome=verdict.outcome, **execution.facts())
+        return
+    if verdict.error is None and not routine.may_write():
+        return
+    facts: dict[str, object] = {"status": settled.status, "duration": settled.duration, **execution.facts()}
+    if verdict.error is not None:
+        facts |= {"error": verdict.error.type, "retry_in": verdict.delay.total_seconds() or None}
+    log.info("task_settled", **facts)

@@ -1,21 +1,20 @@
-"""One task, from claimed to settled: find, run, decide, settle, tell. Five steps and nothing else."""
+"""The run of one claimed task: start its handler, watch its time, read how it ended, decide."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import random
 import re
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
-import structlog
 from pydantic import BaseModel
-from sqlalchemy.exc import SQLAlchemyError
 
-from shared.domain.errors import Fatal, InputRefused, StoreUnavailable, UnknownTaskType, Unstorable, describe
+from shared.domain.errors import Fatal, InputRefused, UnknownTaskType
 from shared.domain.outcomes import (
     CancelHonoured,
     Crashed,
@@ -28,33 +27,71 @@ from shared.domain.outcomes import (
 )
 from shared.domain.retry import DEFAULT_RETRY, Never, RetryPolicy
 from shared.domain.states import Status
-from shared.domain.task import ClaimedTask, Progress, Task
-from shared.domain.verdict import Attempted, TaskError, Verdict, decide, failed
-from shared.logs import get_logger
-from shared.queue.settle import Settlement, settle
+from shared.domain.task import ClaimedTask, Progress
+from shared.domain.verdict import Attempted, Verdict, decide
+from shared.logs import RUN, get_logger
 from worker.blocking import ChildDied, HandlerFailed
 from worker.context import LiveRun
+from worker.routine import routine
 from worker.runs import Handlers
 
 CANCEL_GRACE_SECONDS = 5.0
 """How long a handler may take to end after it was cancelled, before its run is given up."""
-SETTLE_PAUSE_SECONDS = 0.5
-SETTLE_PAUSE_AFTER_SURPRISE_SECONDS = 5.0
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 """A NUL as JSON writes it; an escaped backslash before ``u0000`` is none."""
+ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 log = get_logger(__name__)
 
 
 class Execution:
-    """The run of one claimed task. ``cancel`` and ``interrupt`` may be called at any time."""
+    """The run of one claimed task. ``start`` it; ``ended`` is called once, with what the run comes to.
 
-    def __init__(self, task: ClaimedTask, handlers: Handlers) -> None:
+    ``cancel`` and ``interrupt`` may be called at any time. One asyncio task a run, and timers: a watcher of its
+    own for each would cost more than a small handler does.
+    """
+
+    def __init__(self, task: ClaimedTask, handlers: Handlers, ended: Callable[[Execution, Verdict], None]) -> None:
         self.task = task
-        self._handlers = handlers
         self.handler: asyncio.Task[BaseModel] | None = None
+        self._handlers = handlers
+        self._ended = ended
         self._run: LiveRun | None = None
-        self._interrupted = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_late = False
+        self._is_interrupted = False
+        self._has_ended = False
         self._cancel_again_at = 0.0
+
+    def start(self) -> None:
+        """Begin the handler; it may have ended when this returns."""
+        if self._is_interrupted:
+            self._end(Interrupted())
+            return
+        context = contextvars.copy_context()
+        context.run(RUN.set, self.facts)
+        try:
+            prepared = self._handlers.prepare(self.task, on_start=self._begin)
+        except (UnknownTaskType, InputRefused) as error:
+            # The row was written by other code than this worker runs; no attempt of ours can mend that.
+            self._end(replace(failure_of(error), is_fatal=True))
+            return
+        self._run = prepared.run
+        self.handler = asyncio.get_running_loop().create_task(prepared.call(), context=context)
+        self.handler.add_done_callback(self._read_end, context=context)
+
+    def facts(self) -> dict[str, object]:
+        """What every line of this run carries."""
+        task = self.task
+        return {
+            "task_id": str(task.id),
+            "attempt": task.attempt,
+            "generation": task.generation,
+            "type": task.type,
+            "queue": task.queue,
+            "worker": str(self._handlers.worker_id),
+            "request_id": task.request_id,
+            "trace_id": trace_id_of(task.traceparent),
+        }
 
     def cancel(self) -> None:
         """Somebody wants it cancelled: tell the handler, and end its next await.
@@ -70,79 +107,51 @@ class Execution:
 
     def interrupt(self) -> None:
         """The worker must stop: end the run; it is given back and costs no attempt."""
-        self._interrupted.set()
-        if self.handler is not None:
-            self.handler.cancel()
+        self._is_interrupted = True
+        self._stop_handler()
 
-    async def run(self) -> Verdict:
-        """Run the handler and decide. Never raises what the handler raises."""
-        structlog.contextvars.bind_contextvars(
-            task_id=str(self.task.id),
-            attempt=self.task.attempt,
-            generation=self.task.generation,
-            type=self.task.type,
-            queue=self.task.queue,
-            worker=str(self._handlers.worker_id),
-            request_id=self.task.request_id,
-            trace_id=trace_id_of(self.task.traceparent),
-        )
-        log.info("task_started")
-        outcome = await self._outcome()
-        definition = self._handlers.find(self.task.type)
-        try:
-            return self._decide(outcome, definition.retry if definition else DEFAULT_RETRY)
-        except Exception:
-            # A user's own backoff may raise anything; the task must end all the same.
-            log.exception("retry_policy_failed")
-            return self._decide(outcome, Never())
+    def last_progress(self, verdict: Verdict) -> Progress | None:
+        """What is saved with the row: the last word of the run, and 100 % where it completed."""
+        last = self._run.last_progress if self._run else None
+        if verdict.status is Status.COMPLETED:
+            return Progress(100.0, last.message if last else "", datetime.now(UTC))
+        return last
 
-    def _decide(self, outcome: Outcome, policy: RetryPolicy) -> Verdict:
-        return decide(
-            Attempted(self.task.attempt, self.task.max_attempts, self.task.crashes),
-            outcome,
-            policy,
-            jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
-            scale=self._handlers.backoff_scale,
-        )
+    def _begin(self) -> None:
+        """The handler runs now; its time counts from here, not from the start of its process."""
+        if routine.may_write():
+            log.info("task_started")
+        if not self._has_ended:
+            self._timer = asyncio.get_running_loop().call_later(self.task.timeout, self._be_late)
 
-    async def _outcome(self) -> Outcome:
-        try:
-            async with self._handlers.prepared(self.task) as (call, self._run):
-                if self._interrupted.is_set():
-                    return Interrupted()
-                self.handler = asyncio.create_task(call(), name=f"task-{self.task.id}")
-                return await self._watched(self.handler, self._run)
-        except (UnknownTaskType, InputRefused) as error:
-            # The row was written by other code than this worker runs; no attempt of ours can mend that.
-            return replace(failure_of(error), is_fatal=True)
+    def _be_late(self) -> None:
+        self._is_late = not self._is_interrupted
+        self._stop_handler()
 
-    async def _watched(self, handler: asyncio.Task[BaseModel], run: LiveRun) -> Outcome:
-        """The handler's outcome, or the time limit's, or that of whoever ended it.
+    def _stop_handler(self) -> None:
+        """Cancel it; one that ignores that is given up after a grace: its end would come too late for anybody."""
+        if self._has_ended or self.handler is None:
+            return
+        self.handler.cancel()
+        self._disarm()
+        self._timer = asyncio.get_running_loop().call_later(CANCEL_GRACE_SECONDS, self._give_up)
 
-        Its time counts from its start, not from that of its process. One that ignores its time limit
-        or the worker's stop is given up after a grace: its end would come too late for anybody.
-        """
-        stopping = asyncio.create_task(_set(self._interrupted))
-        started = asyncio.create_task(_set(run.started))
-        try:
-            await _first({handler, stopping, started})
-            await _first({handler, stopping}, timeout=self.task.timeout)
-            is_late = not handler.done() and not stopping.done()
-        finally:
-            started.cancel()
-            stopping.cancel()
-        if not handler.done():
-            if is_late:
-                handler.cancel()
-            await _first({handler}, timeout=CANCEL_GRACE_SECONDS)
-        if not handler.done():
-            log.error("handler_ignored_its_cancel", after_seconds=CANCEL_GRACE_SECONDS)
-            return self._why_cancelled(is_late=is_late)
-        return self._read(handler, is_late=is_late)
+    def _give_up(self) -> None:
+        log.error("handler_ignored_its_cancel", after_seconds=CANCEL_GRACE_SECONDS, **self.facts())
+        self._end(self._why_cancelled())
 
-    def _read(self, handler: asyncio.Task[BaseModel], *, is_late: bool) -> Outcome:
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _read_end(self, handler: asyncio.Task[BaseModel]) -> None:
+        outcome = self._outcome_of(handler)
+        if not self._has_ended:
+            self._end(outcome)
+
+    def _outcome_of(self, handler: asyncio.Task[BaseModel]) -> Outcome:
         if handler.cancelled():
-            return self._why_cancelled(is_late=is_late)
+            return self._why_cancelled()
         error = handler.exception()
         if isinstance(error, HandlerFailed):
             return error.facts
@@ -156,51 +165,37 @@ class Execution:
         except Exception as unfit:  # noqa: BLE001 - a result's own properties and serialisers may raise anything
             return failure_of(Fatal(f"The result is no storable JSON: {unfit}"))
 
-    def _why_cancelled(self, *, is_late: bool) -> Outcome:
-        if is_late:
+    def _why_cancelled(self) -> Outcome:
+        if self._is_late:
             return TimedOut(self.task.timeout)
-        if self._interrupted.is_set():
+        if self._is_interrupted:
             return Interrupted()
         if self._run is not None and self._run.cancelled:
             return CancelHonoured()
         return Failed("CancelledError", "The handler cancelled itself.")
 
-    async def settle(self, verdict: Verdict) -> Task | None:
-        """Write ``verdict``; while the database is away, again and again. None: the lease was lost.
+    def _end(self, outcome: Outcome) -> None:
+        self._has_ended = True
+        self._disarm()
+        self._ended(self, self._verdict(outcome))
 
-        A reply that was lost is asked for by the repeat: it finds the lease gone, and reads the row.
-        """
-        while True:
-            settlement = Settlement(self.task.id, self.task.lease, verdict, self._final_progress(verdict))
-            try:
-                settled = await settle(self._handlers.stores, self.task.tenant_id, settlement)
-            except StoreUnavailable:
-                log.warning("settle_failed", reason="database away")
-                await asyncio.sleep(SETTLE_PAUSE_SECONDS)
-            except Unstorable as error:
-                verdict = failed(TaskError("unstorable", describe(error), retryable=False))
-            except SQLAlchemyError:
-                # Nothing we know of; the result is kept, and the lease with it, until the worker ends.
-                log.exception("settle_failed")
-                await asyncio.sleep(SETTLE_PAUSE_AFTER_SURPRISE_SECONDS)
-            else:
-                _tell(verdict, settled)
-                return settled
+    def _verdict(self, outcome: Outcome) -> Verdict:
+        definition = self._handlers.find(self.task.type)
+        try:
+            return self._decide(outcome, definition.retry if definition else DEFAULT_RETRY)
+        except Exception:
+            # A user's own backoff may raise anything; the task must end all the same.
+            log.exception("retry_policy_failed", **self.facts())
+            return self._decide(outcome, Never())
 
-    def _final_progress(self, verdict: Verdict) -> Progress | None:
-        """What is saved with the row: the last word of the run, and 100 % where it completed."""
-        last = self._run.last_progress if self._run else None
-        if verdict.status is Status.COMPLETED:
-            return Progress(100.0, last.message if last else "", datetime.now(UTC))
-        return last
-
-
-async def _set(event: asyncio.Event) -> None:
-    await event.wait()
-
-
-async def _first(waits: set[asyncio.Task[Any]], timeout: float | None = None) -> None:
-    await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    def _decide(self, outcome: Outcome, policy: RetryPolicy) -> Verdict:
+        return decide(
+            Attempted(self.task.attempt, self.task.max_attempts, self.task.crashes),
+            outcome,
+            policy,
+            jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
+            scale=self._handlers.backoff_scale,
+        )
 
 
 def trace_id_of(traceparent: str | None) -> str | None:
@@ -210,18 +205,8 @@ def trace_id_of(traceparent: str | None) -> str | None:
 
 def result_json(result: BaseModel) -> str:
     """``result`` as JSON that PostgreSQL takes. Raises: ValueError for NaN, infinities, NUL, lone surrogates."""
-    encoded = json.dumps(result.model_dump(mode="json"), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    encoded = ENCODER.encode(result.model_dump(mode="json"))
     if NUL.search(encoded):
         raise ValueError("it holds a NUL character")
     encoded.encode()
     return encoded
-
-
-def _tell(verdict: Verdict, settled: Task | None) -> None:
-    if settled is None:
-        log.warning("task_lease_lost", outcome=verdict.outcome)
-        return
-    facts: dict[str, object] = {"status": settled.status, "duration": settled.duration}
-    if verdict.error is not None:
-        facts |= {"error": verdict.error.type, "retry_in": verdict.delay.total_seconds() or None}
-    log.info("task_settled", **facts)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -22,7 +22,13 @@ from worker.blocking import BlockingRunner
 from worker.context import LiveBoard, LiveRun
 from worker.providers.files import TenantFiles
 
-Prepared = tuple[Callable[[], Coroutine[Any, Any, BaseModel]], LiveRun]
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run about to begin, and the call that is its whole life."""
+
+    call: Callable[[], Coroutine[Any, Any, BaseModel]]
+    run: LiveRun
 
 
 class Handlers:
@@ -53,40 +59,50 @@ class Handlers:
     def find(self, task_type: str) -> TaskDefinition | None:
         return self._registry.get(task_type) if task_type in self._registry else None
 
-    @asynccontextmanager
-    async def prepared(self, task: ClaimedTask) -> AsyncIterator[Prepared]:
-        """The call to make and the run it was given; temporary files go when the block ends.
+    def prepare(self, task: ClaimedTask, on_start: Callable[[], None]) -> Prepared:
+        """The call to make and the run it is given; ``on_start`` is called when the handler begins.
 
         Raises: UnknownTaskType, InputRefused (the row was written by another version of the code).
         """
         definition = self._registry.get(task.type)
         given = self._registry.validate_input(task.type, task.input)
-        settings = self.stores.settings
-        files = TenantFiles(
-            self.stores.storage,
+        run = LiveRun(task, self._board, ai=self._ai, mail=self._mail, files=self._files, stats=self._stats)
+        return Prepared(partial(self._call, task, definition, run, given, on_start), run)
+
+    def _files(self, task: ClaimedTask) -> TenantFiles:
+        settings, storage = self.stores.settings, self.stores.storage
+        return TenantFiles(
+            storage,
             self._records,
             task.tenant_id,
             outbound_allow=settings.outbound_allow,
-            scratch=self.stores.storage.scratch,
+            scratch=storage.scratch,
         )
-        stats = TenantStats(self.stores, task.tenant_id)
-        run = LiveRun(task, self._board, ai=self._ai, files=files, mail=self._mail, stats=stats)
-        try:
-            yield partial(self._call, task, definition, run, given), run
-        finally:
-            await files.close()
 
-    async def _call(self, task: ClaimedTask, definition: TaskDefinition, run: LiveRun, given: BaseModel) -> BaseModel:
-        if task.is_suspect:
-            return await self._blocking.run_alone(definition, run, given, on_start=run.started.set)
-        if definition.pool is not None:
-            return await self._blocking.run(definition, run, given, on_start=run.started.set)
-        run.started.set()
+    def _stats(self, task: ClaimedTask) -> TenantStats:
+        return TenantStats(self.stores, task.tenant_id)
+
+    async def _call(
+        self,
+        task: ClaimedTask,
+        definition: TaskDefinition,
+        run: LiveRun,
+        given: BaseModel,
+        on_start: Callable[[], None],
+    ) -> BaseModel:
         try:
+            if task.is_suspect:
+                return await self._blocking.run_alone(definition, run, given, on_start=on_start)
+            if definition.pool is not None:
+                return await self._blocking.run(definition, run, given, on_start=on_start)
+            on_start()
             output: object = await definition.handler(run, given)
         except SystemExit as error:
             # It would end the loop, and with it this worker and every other run on it.
             raise RuntimeError(f"the handler called sys.exit({error.code!r})") from error
+        finally:
+            if run.has_files:
+                await run.files.close()
         if not isinstance(output, definition.output_model):
             raise TypeError(f"the handler returned {type(output).__name__}, not {definition.output_model.__name__}")
         return output

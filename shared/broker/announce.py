@@ -1,8 +1,9 @@
-"""What is told after a commit: a task became final, or somebody wants one cancelled."""
+"""What is told after a commit: tasks became final, or somebody wants one cancelled."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import orjson
@@ -15,19 +16,64 @@ from shared.broker.keys import (
     progress_key,
     result_key,
 )
+from shared.domain.states import Status
 from shared.domain.task import Task
+from shared.domain.verdict import TaskError
+
+CALL_BYTES = 1_048_576
+"""Results in one script call: a larger one would hold Redis up for others."""
+CALL_TASKS = 500
 
 
-async def announce_finals(broker: Broker, tasks: Sequence[Task], ttl: int) -> bool:
-    """Publish ``tasks`` as final, with a copy of each result for ``ttl`` seconds."""
-    pipe = broker.results.pipeline(transaction=False)
-    for task in tasks:
-        error = None if task.error is None else {"type": task.error.type, "message": task.error.message}
-        copy = {"status": task.status, "result": task.result, "error": error, "generation": task.generation}
-        pipe.set(result_key(task.id), orjson.dumps(copy), ex=ttl)
-        pipe.expire(progress_key(task.id, task.generation, task.attempt), PROGRESS_AFTER_END_SECONDS)
-        pipe.publish(channel_of(broker.results, FINALS_CHANNEL), str(task.id))
-    return await broker.guarded(pipe.execute()) is not None
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The end of a task; ``result`` is JSON."""
+
+    task_id: UUID
+    generation: int
+    attempt: int
+    status: Status
+    result: str | None
+    error: TaskError | None
+
+    def copy(self) -> bytes:
+        """What is kept in Redis for a while."""
+        error = None if self.error is None else {"type": self.error.type, "message": self.error.message}
+        result = None if self.result is None else orjson.Fragment(self.result)
+        return orjson.dumps({"status": self.status, "result": result, "error": error, "generation": self.generation})
+
+
+def final_of(task: Task) -> Final:
+    result = None if task.result is None else orjson.dumps(task.result).decode()
+    return Final(task.id, task.generation, task.attempt, task.status, result, task.error)
+
+
+async def announce_finals(broker: Broker, finals: Sequence[Final], ttl: int) -> bool:
+    """Publish ``finals`` with a copy of each for ``ttl`` seconds: one script call for many. False: Redis is away."""
+    channel = channel_of(broker.results, FINALS_CHANNEL)
+    for part in _parts(finals):
+        keys, copies = [], []
+        for final, copy in part:
+            keys += [result_key(final.task_id), progress_key(final.task_id, final.generation, final.attempt)]
+            copies.append(copy)
+        ids = " ".join([str(final.task_id) for final, _ in part])
+        call = broker.finals(keys=keys, args=[channel, ids, ttl, PROGRESS_AFTER_END_SECONDS, *copies])
+        if await broker.guarded(call) is None:
+            return False
+    return True
+
+
+def _parts(finals: Sequence[Final]) -> Iterator[list[tuple[Final, bytes]]]:
+    part: list[tuple[Final, bytes]] = []
+    size = 0
+    for final in finals:
+        copy = final.copy()
+        if part and (size + len(copy) > CALL_BYTES or len(part) >= CALL_TASKS):
+            yield part
+            part, size = [], 0
+        part.append((final, copy))
+        size += len(copy)
+    yield part
 
 
 async def announce_cancel(broker: Broker, task_id: UUID) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable
+from importlib.resources import files
 from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -32,6 +33,7 @@ class Broker:
     def __init__(self, queue_url: str, result_url: str) -> None:
         self.queue = connect(queue_url)
         self.results = connect(result_url)
+        self.finals = self.results.register_script(files("shared.broker").joinpath("finals.lua").read_text())
         self._open_until = 0.0
 
     @property

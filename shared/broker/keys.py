@@ -11,6 +11,7 @@ In the result database, REDIS_RESULT_URL:
     progress:<id>:<gen>:<attempt>  JSON, the last progress of a run
     output:<id>                    stream of output pieces
     result:<id>                    JSON copy of a finished task's result; the row is the record
+    throughput:<tenant>:<queue>:<bucket>  how many tasks ended in ten seconds
     taskrunner:<db>:finals         a channel: ids of tasks that just became final
     taskrunner:<db>:cancels        a channel: ids of running tasks somebody wants to end
 """
@@ -38,6 +39,7 @@ PROGRESS_TTL_SECONDS = 3_600
 PROGRESS_AFTER_END_SECONDS = 30
 """A reader who saw the row just before its end still finds the progress."""
 OUTPUT_MAX_ENTRIES = 20_000
+THROUGHPUT_TTL_SECONDS = 120
 
 
 def queue_key(queue: str, priority: int) -> str:
@@ -59,3 +61,7 @@ def output_key(task_id: UUID) -> str:
 
 def result_key(task_id: UUID) -> str:
     return f"result:{task_id}"
+
+
+def throughput_key(tenant_id: int, queue: str, bucket: int) -> str:
+    return f"throughput:{tenant_id}:{queue}:{bucket}"

@@ -15,7 +15,7 @@ log = get_logger(__name__)
 
 
 async def listen(url: str, channel: str, heard: Callable[[UUID], None]) -> None:
-    """Call ``heard`` with each id published on ``channel`` of the URL's database.
+    """Call ``heard`` with each id published on ``channel`` of the URL's database; a message may hold many.
 
     Runs until cancelled; what it misses is polled for.
     """
@@ -37,4 +37,5 @@ async def listen(url: str, channel: str, heard: Callable[[UUID], None]) -> None:
 
 def _hear(data: bytes, heard: Callable[[UUID], None]) -> None:
     with contextlib.suppress(ValueError):  # not ours: somebody else publishes on the channel
-        heard(UUID(data.decode()))
+        for task_id in data.decode().split():
+            heard(UUID(task_id))

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import RowMapping
 
+from shared.db.lane import Row
 from shared.domain.states import AttemptOutcome, Status
 from shared.domain.task import Attempt, ClaimedTask, Progress, Task
 from shared.domain.verdict import TaskError
@@ -22,7 +22,7 @@ CLAIM_COLUMNS = """t.id, t.tenant_id, t.type, t.queue, t.priority, t.input, t.le
     t.generation, t.timeout, t.created_at, t.started_at, t.request_id, t.traceparent, t.losses, t.crashes"""
 
 
-def task_of(row: RowMapping) -> Task:
+def task_of(row: Row) -> Task:
     """A row of TASK_COLUMNS."""
     return Task(
         id=row["id"],
@@ -55,12 +55,12 @@ def task_of(row: RowMapping) -> Task:
     )
 
 
-def claimed_of(row: RowMapping) -> ClaimedTask:
-    """A row of CLAIM_COLUMNS."""
-    return ClaimedTask(**row)
+def claimed_of(row: Row) -> ClaimedTask:
+    """A row of CLAIM_COLUMNS, which are the fields of ``ClaimedTask`` in their order."""
+    return ClaimedTask(*row.values())
 
 
-def attempt_of(row: RowMapping) -> Attempt:
+def attempt_of(row: Row) -> Attempt:
     return Attempt(
         attempt=row["attempt"],
         generation=row["generation"],

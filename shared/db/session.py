@@ -53,7 +53,8 @@ class Database:
                 "server_settings": {**SERVER_SETTINGS, "application_name": application},
             },
         )
-        self._lanes: dict[str, Lane] = {}
+        self.lanes: dict[str, Lane] = {}
+        """Each holds one connection of the pool, from its first statement on."""
         self._transactions = async_sessionmaker(self.engine, expire_on_commit=False)
         self._statements = async_sessionmaker(
             self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
@@ -76,13 +77,13 @@ class Database:
     @asynccontextmanager
     async def lane(self, name: str) -> AsyncIterator[Runner]:
         """The lane ``name`` to oneself: its statements commit by themselves. Raises: StoreUnavailable, Unstorable."""
-        lane = self._lanes.setdefault(name, Lane(self.engine))
+        lane = self.lanes.setdefault(name, Lane(self.engine))
         with translated_outages():
             async with lane.turn() as runner:
                 yield runner
 
     async def close(self) -> None:
-        for lane in self._lanes.values():
+        for lane in self.lanes.values():
             await lane.close()
         await self.engine.dispose()
 

@@ -44,6 +44,7 @@ class NewTask:
     metadata: dict[str, Any] = field(default_factory=dict)
     request_id: str | None = None
     traceparent: str | None = None
+    callback_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,13 @@ async def claim_hinted(
     A caller that makes ``lease`` itself can tell, when the reply is lost, what the claim took.
     Raises: StoreUnavailable.
     """
-    async with stores.db.autocommit() as session:
-        claimed = await statements.claim_by_ids(session, who, lease or uuid4(), ids)
+    async with stores.db.lane("claim") as lane:
+        claimed = await statements.claim_by_ids(lane, who, lease or uuid4(), ids)
     order = {task_id: index for index, task_id in enumerate(ids)}
     return sorted(claimed, key=lambda task: order[task.id])
 
 
 async def claim_next(stores: Stores, who: Claimant, most: int, *, lease: UUID | None = None) -> list[ClaimedTask]:
     """Own up to ``most`` due tasks without any hint. Raises: StoreUnavailable."""
-    async with stores.db.autocommit() as session:
-        return await statements.claim_by_order(session, who, lease or uuid4(), most)
+    async with stores.db.lane("claim") as lane:
+        return await statements.claim_by_order(lane, who, lease or uuid4(), most)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.broker.announce import announce_finals
+from shared.broker.announce import announce_finals, final_of
 from shared.db.statements import liveness as statements
 from shared.domain.deathwatch import DeathWatch, Suspect
 from shared.domain.errors import StoreUnavailable
@@ -108,5 +108,5 @@ async def release_unknown(stores: Stores, worker_id: UUID, knows: Callable[[UUID
 async def _told(stores: Stores, tasks: list[Task]) -> None:
     finals = [task for task in tasks if task.status.is_final]
     if finals:
-        await announce_finals(stores.broker, finals, stores.settings.result_ttl)
+        await announce_finals(stores.broker, [final_of(task) for task in finals], stores.settings.result_ttl)
     hint(stores, [task for task in tasks if not task.status.is_final])

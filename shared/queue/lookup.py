@@ -23,13 +23,16 @@ async def get_task(stores: Stores, tenant_id: int, task_id: UUID) -> Task:
 
 
 async def wait_final(stores: Stores, tenant_id: int, task_id: UUID, timeout: float) -> Task:
-    """The task as soon as it is final, or as it stands after ``timeout`` seconds. Raises as ``get_task`` does."""
+    """The task as soon as it is final, or as it stands after ``timeout`` seconds, or when this process ends.
+
+    Raises as ``get_task`` does.
+    """
     deadline = asyncio.get_running_loop().time() + timeout
     while True:
         with stores.finals.watching(task_id) as watch:
             task = await get_task(stores, tenant_id, task_id)
             left = deadline - asyncio.get_running_loop().time()
-            if task.status.is_final or left <= 0:
+            if task.status.is_final or left <= 0 or stores.finals.is_ending:
                 return task
             await watch.within(left)
 
@@ -57,8 +60,7 @@ async def queue_ages(stores: Stores, tenant_id: int) -> dict[str, tuple[int, flo
 
 
 async def _read(stores: Stores, tenant_id: int, task_id: UUID) -> Task:
-    async with stores.db.autocommit() as session:
-        task = await statements.get_task(session, tenant_id, task_id)
+    task = await stores.batches.lookups.add((tenant_id, task_id))
     if task is None:
         raise NotFound
     return task

@@ -1,32 +1,49 @@
-"""Settle: write the end of a run, hint its retry, announce what became final. After the commit, never before."""
+"""Settle: write the ends of runs, hint retries, announce what became final. After the commit, never before."""
 
 from __future__ import annotations
 
-from shared.broker.announce import announce_finals
+from collections.abc import Sequence
+from uuid import UUID
+
+from shared.broker.announce import Final, announce_finals, final_of
+from shared.broker.hints import Hint
 from shared.db.statements import lookup, moves
 from shared.db.statements import settle as statements
-from shared.db.statements.settle import Settlement
+from shared.db.statements.settle import Settled, Settlement
 from shared.domain.task import Task
 from shared.queue.stores import Stores
-from shared.queue.submit import hint
 
-__all__ = ["Settlement", "expire", "settle"]
+__all__ = ["Settled", "Settlement", "expire", "settle"]
 
 
-async def settle(stores: Stores, tenant_id: int, settlement: Settlement) -> Task | None:
-    """The task as it now stands, or None: the lease was lost, and nothing was written.
+async def settle(stores: Stores, settlements: Sequence[Settlement]) -> list[Settled | None]:
+    """The tasks as they now stand, in order; None: the lease was lost, and nothing was written for it.
 
-    Where the lease is lost the row is read, and announced if it is final: perhaps an earlier call wrote
-    it, and its reply never came. Raises: StoreUnavailable, Unstorable.
+    Where a lease is lost the row is read, and announced if it is final: perhaps an earlier call wrote
+    it, and its reply never came. Raises: StoreUnavailable; Unstorable, and then nothing was written.
     """
-    async with stores.db.autocommit() as session:
-        settled = await statements.settle(session, [settlement])
-        task = settled.get(settlement.id) or await lookup.get_task(session, tenant_id, settlement.id)
-    if task is not None and task.status.is_final:
-        await announce_finals(stores.broker, [task], stores.settings.result_ttl)
-    elif task is not None and settled:
-        hint(stores, [task])
-    return settled.get(settlement.id)
+    async with stores.db.lane("settle") as lane:
+        written = await statements.settle(lane, settlements)
+        lost = [(s.tenant_id, s.id) for s in settlements if s.id not in written]
+        found = await lookup.get_tasks(lane, lost) if lost else {}
+    finals = [final for s in settlements if (final := _final(s, written.get(s.id), found))]
+    if finals:
+        await announce_finals(stores.broker, finals, stores.settings.result_ttl)
+    stores.hint(
+        [Hint(t.id, t.queue, t.priority, round(t.delay * 1000)) for t in written.values() if t.status.is_waiting]
+    )
+    return [written.get(s.id) for s in settlements]
+
+
+def _final(settlement: Settlement, now: Settled | None, found: dict[UUID, Task]) -> Final | None:
+    """What is to be told of the end of a task, if it has one."""
+    if now is None:
+        task = found.get(settlement.id)
+        return final_of(task) if task is not None and task.status.is_final else None
+    if not now.status.is_final:
+        return None
+    verdict = settlement.verdict
+    return Final(now.id, now.generation, now.attempt, now.status, verdict.result, verdict.error)
 
 
 async def expire(stores: Stores, *, most: int = 500) -> int:
@@ -34,5 +51,5 @@ async def expire(stores: Stores, *, most: int = 500) -> int:
     async with stores.db.autocommit() as session:
         late = await moves.expire(session, most=most)
     if late:
-        await announce_finals(stores.broker, late, stores.settings.result_ttl)
+        await announce_finals(stores.broker, [final_of(task) for task in late], stores.settings.result_ttl)
     return len(late)

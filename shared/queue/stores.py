@@ -11,6 +11,7 @@ from shared.broker.connection import Broker
 from shared.broker.hints import LUA_BATCH, Hint, HintQueue, offer_hints
 from shared.children import end
 from shared.db.session import Database
+from shared.queue.batches import Batches
 from shared.queue.waiting import FinalsWaiter
 from shared.settings import Settings
 from shared.storage import Storage
@@ -33,6 +34,7 @@ class Stores:
         )
         self.broker = Broker(settings.redis_url.get_secret_value(), settings.result_url)
         self.hints = HintQueue(self.broker.queue)
+        self.batches = Batches(self.db)
         self.storage = Storage(settings.storage_dir)
         self.finals = FinalsWaiter(self.db, settings.result_url)
         self._outbox: deque[Hint] = deque(maxlen=OUTBOX_LIMIT)
@@ -45,6 +47,7 @@ class Stores:
 
     async def __aexit__(self, *_: object) -> None:
         await end(*self._children, *self.finals.children)
+        await self.batches.close()
         await self.broker.close()
         await self.db.close()
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from shared.broker.hints import Hint
+from shared.db.lane import Runner
 from shared.db.statements import submit as statements
 from shared.domain.errors import InputRefused
 from shared.domain.ids import new_id
@@ -17,6 +16,9 @@ from shared.domain.states import Status
 from shared.domain.task import NewTask, Task
 from shared.queue.stores import Stores
 from shared.registry import Registry
+
+SHARED_WRITE_TASKS = 100
+"""More tasks than that are written by themselves: they would hold up those that share the write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Request:
     metadata: dict[str, Any] = field(default_factory=dict)
     request_id: str | None = None
     traceparent: str | None = None
+    callback_url: str | None = None
 
 
 def plan(registry: Registry, known_queues: Sequence[str], request: Request) -> NewTask:
@@ -66,20 +69,25 @@ def plan(registry: Registry, known_queues: Sequence[str], request: Request) -> N
         metadata=request.metadata,
         request_id=request.request_id,
         traceparent=request.traceparent,
+        callback_url=request.callback_url,
     )
 
 
 async def submit(stores: Stores, tenant_id: int, tasks: Sequence[NewTask]) -> list[Task]:
-    """Store ``tasks``, all or none, and hint them. Returns them in order. Raises: StoreUnavailable."""
-    async with stores.db.autocommit() as session:
-        stored = await store(session, tenant_id, tasks)
+    """Store ``tasks``, all or none, and hint them. Returns them in order. Raises: StoreUnavailable, Unstorable."""
+    if len(tasks) > SHARED_WRITE_TASKS:
+        async with stores.db.autocommit() as session:
+            stored = await store(session, tenant_id, tasks)
+    else:
+        inserted = await stores.batches.submits.add((tenant_id, tasks))
+        stored = [_as_stored(tenant_id, task, inserted[task.id]) for task in tasks]
     hint(stores, stored)
     return stored
 
 
-async def store(session: AsyncSession, tenant_id: int, tasks: Sequence[NewTask]) -> list[Task]:
+async def store(runner: Runner, tenant_id: int, tasks: Sequence[NewTask]) -> list[Task]:
     """Only store; the caller hints after its commit."""
-    inserted = await statements.insert_tasks(session, tenant_id, tasks)
+    inserted = await statements.insert_tasks(runner, [(tenant_id, task) for task in tasks])
     return [_as_stored(tenant_id, task, inserted[task.id]) for task in tasks]
 
 

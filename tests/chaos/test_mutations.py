@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from shared.queue.stores import Stores
 from shared.settings import Settings
 from tests.support.mutations import Both, Code, Mutation, Schema, Sql, alter, without
-from tests.support.scenes import liveness, lost_words, moves, ownership
+from tests.support.scenes import liveness, lost_words, moves, ownership, ticking
 from tests.support.scenes.liveness import a_watch
 from tests.support.scenes.making import Scene, by_hint, by_poll
 from tests.support.scenes.moves import somebody_writes
@@ -25,12 +25,14 @@ SETTLE = "shared.db.statements.settle:SETTLE"
 RESCUE, RELEASE = "shared.db.statements.liveness:RESCUE", "shared.db.statements.liveness:RELEASE"
 KEY_LOCK, KEY_FIND = "shared.db.statements.idempotency:LOCK", "shared.db.statements.idempotency:FIND"
 WATCH = "shared.domain.deathwatch:DeathWatch"
+TICK = "shared.db.statements.ticks:MAKE"
 
 LOCKED = "FOR NO KEY UPDATE SKIP LOCKED"
 TRY_LOCK = "pg_try_advisory_xact_lock(hashtextextended(CAST(:tenant_id AS text) || ':' || CAST(:key AS text), 0))"
 NO_LOCK = Sql(KEY_LOCK, TRY_LOCK, "CAST(:tenant_id AS text) || CAST(:key AS text) IS NOT NULL")
 NO_REPLAY = Sql(KEY_FIND, "AND key = :key", "AND key = :key AND false")
 NO_UNIQUE_KEY = Schema(("ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey",))
+NO_NEXT_RUN_CHECK = Schema(("ALTER TABLE schedules DROP CONSTRAINT schedules_next_run_check",))
 STEADY = tuple((float(second), second + 0.01) for second in range(6))
 
 
@@ -64,8 +66,8 @@ OWNERSHIP = [
         "a late settle ended another's run",
     ),
     Guard(
-        "row lock in settle",
-        Sql(SETTLE, "FOR NO KEY UPDATE OF t", ""),
+        "lease in settle, looked at again once the row is free",
+        Sql(SETTLE, "AND t.lease = u.lease", "AND u.lease = (SELECT lease FROM tasks WHERE id = u.id)"),
         ownership.a_settle_meets_the_next_owner,
         "a late settle ended another's run",
     ),
@@ -253,7 +255,7 @@ LOST_WORDS = [
     ),
     Guard(
         "row read where the lease is gone",
-        Code("shared.queue.settle:settle", "or await lookup.get_task(session, tenant_id, settlement.id)", ""),
+        Code("shared.queue.settle:settle", "if lost else {}", "if False else {}"),
         lost_words.a_settle_is_repeated,
         "an end was never told",
     ),
@@ -272,7 +274,27 @@ LOST_WORDS = [
         "two tasks for one key",
     ),
 ]
-GUARDS = [*OWNERSHIP, *MOVES, *LIVENESS, *LOST_WORDS]
+SCHEDULES = [
+    Guard(
+        "primary key of a tick",
+        Schema(("ALTER TABLE schedule_ticks DROP CONSTRAINT schedule_ticks_pkey",)),
+        ticking.a_stale_scheduler_comes_second,
+        "a tick made two tasks",
+    ),
+    Guard(
+        "version of a schedule that is paused",
+        Both(Sql(TICK, "AND a.version = s.version", ""), NO_NEXT_RUN_CHECK),
+        ticking.a_pause_comes_between,
+        "a paused schedule made a task",
+    ),
+    Guard(
+        "version of a schedule that is changed",
+        Sql(TICK, "AND a.version = s.version", ""),
+        ticking.a_change_comes_between,
+        "a timing of before made a task",
+    ),
+]
+GUARDS = [*OWNERSHIP, *MOVES, *LIVENESS, *LOST_WORDS, *SCHEDULES]
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name.replace(" ", "-"))

@@ -17,7 +17,9 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.broker.connection import Broker
+from shared.db.lane import Runner
 from shared.db.session import Database, translated_outages
+from shared.queue.batches import Batches
 from shared.queue.stores import Stores
 
 T = TypeVar("T")
@@ -92,6 +94,7 @@ def harmed(stores: Stores, points: Failpoints) -> Stores:
     wrapped = copy.copy(stores)
     wrapped.db = FailingDatabase(stores.db, points)
     wrapped.broker = FailingBroker(stores.broker, points)
+    wrapped.batches = Batches(wrapped.db)
     return wrapped
 
 
@@ -110,6 +113,13 @@ class FailingDatabase(Database):
                 yield cast("AsyncSession", _FailingSession(session, self._points))
 
     @asynccontextmanager
+    async def lane(self, name: str) -> AsyncIterator[Runner]:
+        with translated_outages():
+            await self._points.around("connect", _nothing, _lost)
+            async with super().lane(name) as runner:
+                yield _FailingSession(runner, self._points)
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         with translated_outages():
             await self._points.around("connect", _nothing, _lost)
@@ -121,11 +131,11 @@ class FailingDatabase(Database):
 
 
 class _FailingSession:
-    def __init__(self, session: AsyncSession, points: Failpoints) -> None:
+    def __init__(self, session: AsyncSession | Runner, points: Failpoints) -> None:
         self._session = session
         self._points = points
 
-    async def execute(self, statement: Any, parameters: Any = None) -> Any:
+    async def execute(self, statement: Any, parameters: Any = None, /) -> Any:
         name = " ".join(str(statement).split())[:40]
         return await self._points.around(name, lambda: self._session.execute(statement, parameters), _lost)
 

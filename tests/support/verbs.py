@@ -73,9 +73,9 @@ def retrying(task_id: UUID) -> Verb:
 
 
 def settling(run: ClaimedTask, verdict: Verdict) -> Verb:
-    settlement = Settlement(run.id, run.lease, verdict, None)
+    settlement = Settlement(TENANT, run.id, run.lease, verdict, None)
     return Verb(
-        lambda stores: _said(settle(stores, TENANT, settlement)),
+        lambda stores: _written(stores, settlement),
         lambda i, t: t.settled(run.lease, verdict) if i == run.id else t,
     )
 
@@ -149,6 +149,14 @@ class _OneTransaction:
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[AsyncSession]:
         yield self._session
+
+    @asynccontextmanager
+    async def lane(self, _: str) -> AsyncIterator[AsyncSession]:
+        yield self._session
+
+
+async def _written(stores: Stores, settlement: Settlement) -> int:
+    return sum(written is not None for written in await settle(stores, [settlement]))
 
 
 async def _said(call: Awaitable[Task | None]) -> int:

@@ -1,4 +1,4 @@
-"""Slots: how many handlers may run at once. They count handlers, not settles."""
+"""Slots: how many handlers may run at once. They count handlers, not settles; of those, as many may be owed again."""
 
 from __future__ import annotations
 
@@ -10,23 +10,45 @@ class Slots:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._free = count
+        self._running = 0
+        self._owed = 0
         self._changed = asyncio.Event()
         self._changed.set()
         self._is_waiting_over = False
 
     @property
     def all_free(self) -> bool:
-        return self._free == self._count
+        return not self._running and not self._owed
+
+    @property
+    def free(self) -> int:
+        """How many handlers may start now: results pile up while the database is slow, and that is bounded."""
+        return min(self._count - self._running, 2 * self._count - self._running - self._owed)
 
     def take(self) -> None:
-        self._free -= 1
-        if self._free <= 0:
+        self._running += 1
+        if self.free <= 0:
             self._changed.clear()
 
     def give_back(self) -> None:
-        self._free += 1
-        self._changed.set()
+        """A handler ended."""
+        self._running -= 1
+        self._look()
+
+    def owe(self) -> None:
+        """Its end is not written yet."""
+        self._owed += 1
+        if self.free <= 0:
+            self._changed.clear()
+
+    def paid(self) -> None:
+        """It is."""
+        self._owed -= 1
+        self._look()
+
+    def _look(self) -> None:
+        if self.free > 0:
+            self._changed.set()
 
     def stop_waiting(self) -> None:
         """Let ``wait_free`` return whatever is free, from now on."""
@@ -35,6 +57,6 @@ class Slots:
 
     async def wait_free(self) -> int:
         """How many slots are free, once it is at least one."""
-        while self._free <= 0 and not self._is_waiting_over:
+        while self.free <= 0 and not self._is_waiting_over:
             await self._changed.wait()
-        return self._free
+        return self.free

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.db.lane import Runner
 from shared.db.rows import CLAIM_COLUMNS, claimed_of
 from shared.domain.task import ClaimedTask
 
@@ -60,21 +60,21 @@ class Claimant:
     types: tuple[str, ...]
 
 
-async def claim_by_ids(session: AsyncSession, who: Claimant, lease: UUID, ids: Sequence[UUID]) -> list[ClaimedTask]:
+async def claim_by_ids(runner: Runner, who: Claimant, lease: UUID, ids: Sequence[UUID]) -> list[ClaimedTask]:
     """Own those of ``ids`` that wait and are due; an id not returned is somebody else's, or not due."""
-    return await _claim(session, BY_IDS, who, lease, {"ids": list(ids), "queues": list(who.queues)})
+    return await _claim(runner, BY_IDS, who, lease, {"ids": list(ids), "queues": list(who.queues)})
 
 
-async def claim_by_order(session: AsyncSession, who: Claimant, lease: UUID, most: int) -> list[ClaimedTask]:
+async def claim_by_order(runner: Runner, who: Claimant, lease: UUID, most: int) -> list[ClaimedTask]:
     """Own up to ``most`` due tasks, by queue, then priority, then ``run_at``."""
     pairs = [(queue, priority) for queue in who.queues for priority in range(10)]
     parameters = {"pick_queues": [q for q, _ in pairs], "pick_priorities": [p for _, p in pairs], "most": most}
-    return await _claim(session, BY_ORDER, who, lease, parameters)
+    return await _claim(runner, BY_ORDER, who, lease, parameters)
 
 
 async def _claim(
-    session: AsyncSession, statement: TextClause, who: Claimant, lease: UUID, parameters: dict[str, object]
+    runner: Runner, statement: TextClause, who: Claimant, lease: UUID, parameters: dict[str, object]
 ) -> list[ClaimedTask]:
     shared = {"types": list(who.types), "lease": lease, "worker_id": who.worker_id}
-    rows = await session.execute(statement, {**shared, **parameters})
+    rows = await runner.execute(statement, {**shared, **parameters})
     return [claimed_of(row) for row in rows.mappings()]

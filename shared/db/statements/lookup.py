@@ -8,11 +8,18 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.db.lane import Runner
 from shared.db.rows import TASK_COLUMNS, attempt_of, task_of
 from shared.domain.states import Status
 from shared.domain.task import Attempt, Task, TaskFilter
 
 ONE = text(f"SELECT {TASK_COLUMNS} FROM tasks t WHERE t.id = :id AND t.tenant_id = :tenant_id")
+
+MANY = text(f"""
+    SELECT {TASK_COLUMNS}
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:tenant_ids AS integer[])) AS u (id, tenant_id)
+    JOIN tasks t ON t.id = u.id AND t.tenant_id = u.tenant_id
+""")
 
 ATTEMPTS = text("""
     SELECT attempt, generation, worker_id, started_at, finished_at, outcome, error
@@ -36,6 +43,12 @@ QUEUE_AGES = text("""
     FROM tasks t WHERE t.status IN ('PENDING', 'RETRYING') AND t.run_at <= now() AND t.tenant_id = :tenant_id
     GROUP BY t.queue
 """)
+
+
+async def get_tasks(runner: Runner, wanted: Sequence[tuple[int, UUID]]) -> dict[UUID, Task]:
+    """Those of ``wanted`` (tenant, task) that exist."""
+    parameters = {"tenant_ids": [tenant for tenant, _ in wanted], "ids": [task for _, task in wanted]}
+    return {row["id"]: task_of(row) for row in (await runner.execute(MANY, parameters)).mappings()}
 
 
 async def get_task(session: AsyncSession, tenant_id: int, task_id: UUID) -> Task | None:

@@ -8,8 +8,8 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.db.lane import Runner
 from shared.db.rows import dumps
 from shared.domain.task import NewTask
 
@@ -17,18 +17,19 @@ from shared.domain.task import NewTask
 # prepared statement for any number of rows. An array of arrays would be flattened, so tags travel as JSON.
 INSERT = text("""
     INSERT INTO tasks (id, tenant_id, type, queue, priority, max_attempts, timeout, input, metadata, tags,
-                       request_id, traceparent, expires_at, run_at)
-    SELECT u.id, :tenant_id, u.type, u.queue, u.priority, u.max_attempts, u.timeout, u.input::jsonb,
+                       request_id, traceparent, expires_at, run_at, callback_url)
+    SELECT u.id, u.tenant_id, u.type, u.queue, u.priority, u.max_attempts, u.timeout, u.input::jsonb,
            u.metadata::jsonb, (SELECT array_agg(tag) FROM jsonb_array_elements_text(u.tags::jsonb) AS tag),
            u.request_id, u.traceparent, u.expires_at,
-           COALESCE(u.run_at, now() + make_interval(secs => u.delay))
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:queues AS text[]), CAST(:priorities AS smallint[]),
+           COALESCE(u.run_at, now() + make_interval(secs => u.delay)), u.callback_url
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:tenant_ids AS integer[]), CAST(:types AS text[]),
+                CAST(:queues AS text[]), CAST(:priorities AS smallint[]),
                 CAST(:max_attempts AS smallint[]), CAST(:timeouts AS double precision[]), CAST(:inputs AS text[]),
                 CAST(:metadatas AS text[]), CAST(:tags AS text[]), CAST(:request_ids AS text[]),
                 CAST(:traceparents AS text[]), CAST(:expires_ats AS timestamptz[]), CAST(:run_ats AS timestamptz[]),
-                CAST(:delays AS double precision[]))
-         AS u (id, type, queue, priority, max_attempts, timeout, input, metadata, tags, request_id, traceparent,
-               expires_at, run_at, delay)
+                CAST(:delays AS double precision[]), CAST(:callback_urls AS text[]))
+         AS u (id, tenant_id, type, queue, priority, max_attempts, timeout, input, metadata, tags, request_id,
+               traceparent, expires_at, run_at, delay, callback_url)
     RETURNING id, created_at, run_at, run_at > now() AS is_scheduled
 """)
 
@@ -40,12 +41,13 @@ class Inserted:
     is_scheduled: bool
 
 
-async def insert_tasks(session: AsyncSession, tenant_id: int, tasks: Sequence[NewTask]) -> dict[UUID, Inserted]:
-    """Store ``tasks`` as PENDING; returns what the database decided, by id."""
-    rows = await session.execute(
+async def insert_tasks(runner: Runner, owned: Sequence[tuple[int, NewTask]]) -> dict[UUID, Inserted]:
+    """Store tasks, each with its tenant's id, as PENDING; returns what the database decided, by id."""
+    tasks = [task for _, task in owned]
+    rows = await runner.execute(
         INSERT,
         {
-            "tenant_id": tenant_id,
+            "tenant_ids": [tenant_id for tenant_id, _ in owned],
             "ids": [t.id for t in tasks],
             "types": [t.type for t in tasks],
             "queues": [t.queue for t in tasks],
@@ -60,6 +62,7 @@ async def insert_tasks(session: AsyncSession, tenant_id: int, tasks: Sequence[Ne
             "expires_ats": [t.expires_at for t in tasks],
             "run_ats": [t.run_at for t in tasks],
             "delays": [t.delay for t in tasks],
+            "callback_urls": [t.callback_url for t in tasks],
         },
     )
-    return {row.id: Inserted(row.created_at, row.run_at, row.is_scheduled) for row in rows}
+    return {row["id"]: Inserted(row["created_at"], row["run_at"], row["is_scheduled"]) for row in rows.mappings()}

@@ -43,7 +43,7 @@ async def started(stores: Stores, who: Claimant, task: dict[str, Any]) -> Claime
 
 async def ended(stores: Stores, who: Claimant, task: dict[str, Any], verdict: Verdict) -> None:
     run = await started(stores, who, task)
-    assert await settle(stores, 1, Settlement(run.id, run.lease, verdict, None)) is not None
+    assert (await settle(stores, [Settlement(1, run.id, run.lease, verdict, None)]))[0] is not None
 
 
 async def test_a_submitted_task_is_answered_whole_and_can_be_read(api: httpx.AsyncClient) -> None:
@@ -119,7 +119,11 @@ async def test_other_types_have_no_prompt_at_the_top(api: httpx.AsyncClient) -> 
         ({**SUM, "tags": [1]}, "validation_error", "/tags/0"),
         ({**SUM, "metadata": [1]}, "validation_error", "/metadata"),
         ({**SUM, "concurrency_key": "k"}, "not_available", "/concurrency_key"),
-        ({**SUM, "callback_url": "https://a.example"}, "not_available", "/callback_url"),
+        ({**SUM, "callback_url": "http://a.example"}, "validation_error", "/callback_url"),
+        ({**SUM, "callback_url": "https://127.1/"}, "validation_error", "/callback_url"),
+        ({**SUM, "callback_url": "https://user:pass@a.example"}, "validation_error", "/callback_url"),
+        ({**SUM, "callback_url": ""}, "validation_error", "/callback_url"),
+        ({**SUM, "callback_url": f"https://a.example/{'x' * 2_048}"}, "validation_error", "/callback_url"),
         ({**PROMPT, "input": {}}, "validation_error", "/prompt"),
         ({**PROMPT, "type": "simple_calculation"}, "validation_error", "/type"),
         ({"model": "tiny"}, "validation_error", "/prompt"),
@@ -319,7 +323,7 @@ async def test_prefer_wait_answers_200_with_the_end_or_201_as_usual(
         async with asyncio.timeout(10):
             while not (runs := await claim_next(stores, claimant, 1)):  # noqa: ASYNC110 - as a worker polls
                 await asyncio.sleep(0.01)
-        await settle(stores, 1, Settlement(runs[0].id, runs[0].lease, completed("{}"), None))
+        await settle(stores, [Settlement(1, runs[0].id, runs[0].lease, completed("{}"), None)])
 
     async with asyncio.timeout(20), soon(end_it()):
         answer = await api.post("/api/v1/tasks", json=SUM, headers={"Prefer": "wait=99999"})

@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 import pytest_asyncio
 
-from shared.broker.announce import announce_cancel, announce_finals
+from shared.broker.announce import announce_cancel, announce_finals, final_of
 from shared.broker.connection import Broker, channel_of
 from shared.broker.keys import (
     CANCELS_CHANNEL,
@@ -97,7 +97,7 @@ async def test_a_final_task_is_announced_with_a_copy_and_its_progress_soon_goes(
         error=TaskError("Oops", "broke", False, "secret trace"),
     )
     await write_live(broker, {key_of(finished): HALF}, {}, ttl=60)
-    assert await announce_finals(broker, [finished, failed], ttl=30)
+    assert await announce_finals(broker, [final_of(finished), final_of(failed)], ttl=30)
     assert 0 < await broker.results.ttl(key_of(finished)) <= PROGRESS_AFTER_END_SECONDS
     copy = orjson.loads(await broker.results.get(result_key(finished.id)))
     assert copy == {"status": "COMPLETED", "result": {"n": 1}, "error": None, "generation": 1}

@@ -45,7 +45,7 @@ async def test_a_dead_workers_tasks_go_back_and_cost_no_attempt(
     back = await get_task(stores, 1, task.id)
     assert (back.status, back.attempt) == (Status.RETRYING, 0)
     assert [a.outcome for a in await list_attempts(stores, 1, task.id)] == [AttemptOutcome.LOST]
-    assert await settle(stores, 1, Settlement(run.id, run.lease, completed("1"), None)) is None, "fenced"
+    assert (await settle(stores, [Settlement(1, run.id, run.lease, completed("1"), None)]))[0] is None, "fenced"
     other = await registered(stores)
     [again] = await claim_hinted(stores, other, [task.id])
     assert (again.losses, again.attempt, again.is_suspect) == (1, 1, True)
@@ -122,6 +122,6 @@ async def test_a_lease_nobody_knows_is_released_and_a_known_one_is_not(
 async def test_a_crash_is_counted_by_the_settle(stores: Stores, planned: Planned, claimant: Claimant) -> None:
     [task] = await submit(stores, 1, [planned()])
     [run] = await claim_next(stores, claimant, 1)
-    await settle(stores, 1, Settlement(run.id, run.lease, crashed(), None))
+    await settle(stores, [Settlement(1, run.id, run.lease, crashed(), None)])
     [again] = await claim_hinted(stores, claimant, [task.id])
     assert (again.crashes, again.losses, again.attempt) == (1, 0, 1)

@@ -74,7 +74,7 @@ async def tried(stores: Stores, planned: Planned, claimant: Claimant) -> UUID:
     task = await waiting(stores, planned)
     for verdict in (retried(ERROR, timedelta(0)), completed("1")):
         [run] = await claim_hinted(stores, claimant, [task.id])
-        await settle(stores, 1, Settlement(run.id, run.lease, verdict, None))
+        await settle(stores, [Settlement(1, run.id, run.lease, verdict, None)])
     await backdate(stores, task.id, OLD)
     return task.id
 

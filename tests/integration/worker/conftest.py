@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
 from shared.domain.ids import new_id
 from shared.domain.task import ClaimedTask, NewTask, Task
+from shared.domain.verdict import Verdict
 from shared.queue.claim import Claimant, claim_hinted
 from shared.queue.lookup import get_task
+from shared.queue.settle import Settled, Settlement, settle
 from shared.queue.stores import Stores
 from shared.queue.submit import submit
 from tests.integration.worker import handlers
@@ -35,6 +38,7 @@ class Bench:
     handlers: Handlers
     board: LiveBoard
     who: Claimant
+    _verdicts: dict[UUID, asyncio.Future[Verdict]] = field(default_factory=dict)
 
     async def submitted(self, type_: str, way: str = "", **fields: Any) -> Task:
         planned = {"queue": "demo_tasks", "priority": 5, "timeout": 30.0, "max_attempts": 4, "input": {"way": way}}
@@ -45,16 +49,29 @@ class Bench:
         return owned
 
     async def execution(self, type_: str, way: str = "", **fields: Any) -> Execution:
-        return Execution(await self.claimed(await self.submitted(type_, way, **fields)), self.handlers)
+        return self.execution_of(await self.claimed(await self.submitted(type_, way, **fields)))
+
+    def execution_of(self, claimed: ClaimedTask) -> Execution:
+        """A run whose verdict is kept for ``verdict_of``."""
+        self._verdicts[claimed.lease] = asyncio.get_running_loop().create_future()
+        return Execution(claimed, self.handlers, lambda e, verdict: self._verdicts[e.task.lease].set_result(verdict))
+
+    async def verdict_of(self, execution: Execution) -> Verdict:
+        execution.start()
+        async with asyncio.timeout(20):
+            return await self._verdicts[execution.task.lease]
+
+    async def write(self, execution: Execution, verdict: Verdict) -> Settled | None:
+        progress = execution.last_progress(verdict)
+        settlement = Settlement(TENANT, execution.task.id, execution.task.lease, verdict, progress)
+        return (await settle(self.stores, [settlement]))[0]
 
     async def done(self, type_: str, way: str = "", **fields: Any) -> Task:
         """The task as it stands after one run."""
         return await self.finish(await self.execution(type_, way, **fields))
 
     async def finish(self, execution: Execution) -> Task:
-        async with asyncio.timeout(20):
-            verdict = await execution.run()
-            await execution.settle(verdict)
+        await self.write(execution, await self.verdict_of(execution))
         return await get_task(self.stores, TENANT, execution.task.id)
 
     async def running(self, type_: str, way: str = "", **fields: Any) -> tuple[Execution, asyncio.Task[Task]]:

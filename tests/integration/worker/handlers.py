@@ -60,6 +60,7 @@ RAISED: dict[str, Callable[[], BaseException]] = {
 
 RETURNED: dict[str, Callable[[], object]] = {
     "good": lambda: Output(value=[1, "two", None]),
+    "seven": lambda: Output(value=7),
     "other model": lambda: Other(value=1),
     "dict": lambda: {"value": 1},
     "none": lambda: None,

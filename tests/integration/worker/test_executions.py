@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
+import structlog.testing
 
+import worker.executions
 import worker.executor
+from shared.domain.errors import StoreUnavailable
 from shared.domain.states import Status
 from shared.domain.task import Task
+from shared.domain.verdict import released
 from shared.queue.cancel import cancel
-from shared.queue.lookup import get_task
-from shared.queue.settle import Settlement, settle
+from shared.queue.lookup import get_task, list_attempts
+from shared.queue.settle import Settled, Settlement, settle
 from shared.queue.stores import Stores
 from tests.integration.worker.conftest import TENANT, Bench, eventually
 from tests.integration.worker.handlers import Stage
@@ -41,11 +46,11 @@ async def status(bench: Bench, task: Task) -> Status:
 async def test_a_slot_is_free_as_soon_as_its_handler_ended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     may_settle = asyncio.Event()
 
-    async def slow_settle(stores: Stores, tenant: int, settlement: Settlement) -> Task | None:
+    async def slow_settle(stores: Stores, settlements: Sequence[Settlement]) -> list[Settled | None]:
         await may_settle.wait()
-        return await settle(stores, tenant, settlement)
+        return await settle(stores, settlements)
 
-    monkeypatch.setattr(worker.executor, "settle", slow_settle)
+    monkeypatch.setattr(worker.executions, "settle", slow_settle)
     slots = Slots(1)
     executions, task = await started(bench, "returns", slots, "good")
     async with asyncio.timeout(5):
@@ -120,3 +125,99 @@ async def test_a_second_signal_ends_the_grace(bench: Bench, stage: Stage) -> Non
 async def test_a_drain_with_nothing_to_do_is_over_at_once(bench: Bench) -> None:
     async with asyncio.timeout(1):
         await Executions(bench.handlers, Slots(1)).drain(60, asyncio.Event())
+
+
+async def test_a_settle_is_repeated_until_the_database_is_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Settlement] = []
+
+    async def away_once(stores: Stores, settlements: Sequence[Settlement]) -> list[Settled | None]:
+        tried.extend(settlements)
+        if len(tried) == 1:
+            raise StoreUnavailable
+        return await settle(stores, settlements)
+
+    monkeypatch.setattr(worker.executions, "settle", away_once)
+    monkeypatch.setattr(worker.executions, "SETTLE_PAUSE_SECONDS", 0.01)
+    executions, task = await started(bench, "returns", Slots(1), "good")
+    await executions.drain(5, asyncio.Event())
+    assert await status(bench, task) is Status.COMPLETED
+    assert [(s.id, s.lease, s.verdict) for s in tried] == [(task.id, tried[0].lease, tried[0].verdict)] * 2
+
+
+async def test_a_settle_whose_answer_was_lost_ends_the_task_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = 0
+
+    async def answer_lost(stores: Stores, settlements: Sequence[Settlement]) -> list[Settled | None]:
+        nonlocal answers
+        answers += 1
+        written = await settle(stores, settlements)
+        if answers == 1:
+            raise StoreUnavailable
+        return written
+
+    monkeypatch.setattr(worker.executions, "settle", answer_lost)
+    monkeypatch.setattr(worker.executions, "SETTLE_PAUSE_SECONDS", 0.01)
+    executions, task = await started(bench, "returns", Slots(1), "good")
+    await executions.drain(5, asyncio.Event())
+    ended = await get_task(bench.stores, TENANT, task.id)
+    assert (ended.status, ended.version, answers) == (Status.COMPLETED, 3, 2)
+    assert len(await list_attempts(bench.stores, TENANT, task.id)) == 1
+
+
+async def test_a_run_that_lost_its_lease_says_so(bench: Bench, stage: Stage) -> None:
+    executions, task = await started(bench, "waits", Slots(1))
+    await stage.entered.wait()
+    taken_back = Settlement(TENANT, task.id, lease_of(executions), released(), None)
+    assert (await settle(bench.stores, [taken_back]))[0] is not None
+    stage.release.set()
+    with structlog.testing.capture_logs() as lines:
+        await executions.drain(5, asyncio.Event())
+    [line] = [line for line in lines if line["event"] == "task_lease_lost"]
+    assert (line["log_level"], line["task_id"]) == ("warning", str(task.id))
+    assert await status(bench, task) is Status.RETRYING
+
+
+async def test_a_result_the_database_refuses_fails_its_task_and_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are written in one statement at first."""
+    monkeypatch.setattr(worker.executor, "result_json", lambda result: '"\\u0000"' if result.value == 7 else "1")
+    slots = Slots(2)
+    executions = Executions(bench.handlers, slots)
+    tasks = [await bench.submitted("returns", way) for way in ("good", "seven")]
+    for claimed in [await bench.claimed(task) for task in tasks]:
+        slots.take()
+        executions.start(claimed)
+    await executions.drain(5, asyncio.Event())
+    good, bad = [await get_task(bench.stores, TENANT, task.id) for task in tasks]
+    assert (good.status, good.result) == (Status.COMPLETED, 1)
+    assert bad.status is Status.FAILED
+    assert bad.error is not None
+    assert bad.error.type == "unstorable"
+    assert slots.all_free
+
+
+async def test_results_that_cannot_be_written_hold_back_new_starts(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> list[Settled | None]:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(worker.executions, "settle", away)
+    slots = Slots(2)
+    executions = Executions(bench.handlers, slots)
+    for _ in range(4):
+        claimed = await bench.claimed(await bench.submitted("returns", "good"))
+        async with asyncio.timeout(5):
+            await slots.wait_free()
+        slots.take()
+        executions.start(claimed)
+
+    async def all_ended() -> bool:
+        return not executions.running
+
+    await eventually(all_ended)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await slots.wait_free()
+    await executions.abandon()

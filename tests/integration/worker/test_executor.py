@@ -11,17 +11,14 @@ import pytest
 import structlog.testing
 
 import worker.executor
-from shared.domain.errors import StoreUnavailable
 from shared.domain.states import AttemptOutcome, Status
 from shared.domain.task import Task
 from shared.domain.verdict import completed, released
+from shared.logs import merge_run
 from shared.queue.cancel import cancel
 from shared.queue.lookup import get_task, list_attempts
-from shared.queue.settle import Settlement, settle
-from shared.queue.stores import Stores
 from tests.integration.worker.conftest import TENANT, Bench
 from tests.integration.worker.handlers import Stage
-from worker.executor import Execution
 
 
 async def outcomes(bench: Bench, task: Task) -> list[AttemptOutcome]:
@@ -79,7 +76,7 @@ async def test_a_type_without_retries_fails_at_once(bench: Bench) -> None:
 async def test_a_retried_task_completes_in_its_next_attempt(bench: Bench) -> None:
     first = await bench.done("at_once")
     assert first.status is Status.RETRYING
-    second = await bench.finish(Execution(await bench.claimed(first), bench.handlers))
+    second = await bench.finish(bench.execution_of(await bench.claimed(first)))
     assert (second.status, second.result, second.attempt) == (Status.COMPLETED, {"value": 2}, 2)
     assert await outcomes(bench, second) == [AttemptOutcome.RETRIED, AttemptOutcome.COMPLETED]
 
@@ -228,72 +225,33 @@ async def test_a_cancel_request_outlives_an_interrupt(bench: Bench) -> None:
     assert (await ending).status is Status.CANCELLED
 
 
-async def test_a_settle_is_repeated_until_the_database_is_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: list[Settlement] = []
-
-    async def away_once(stores: Stores, tenant: int, settlement: Settlement) -> Task | None:
-        tried.append(settlement)
-        if len(tried) == 1:
-            raise StoreUnavailable
-        return await settle(stores, tenant, settlement)
-
-    monkeypatch.setattr(worker.executor, "settle", away_once)
-    monkeypatch.setattr(worker.executor, "SETTLE_PAUSE_SECONDS", 0.01)
-    task = await bench.done("returns", "good")
-    assert task.status is Status.COMPLETED
-    assert [(s.id, s.lease, s.verdict) for s in tried] == [(task.id, tried[0].lease, tried[0].verdict)] * 2
-
-
-async def test_a_settle_whose_answer_was_lost_ends_the_task_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = 0
-
-    async def answer_lost(stores: Stores, tenant: int, settlement: Settlement) -> Task | None:
-        nonlocal answers
-        answers += 1
-        written = await settle(stores, tenant, settlement)
-        if answers == 1:
-            raise StoreUnavailable
-        return written
-
-    monkeypatch.setattr(worker.executor, "settle", answer_lost)
-    monkeypatch.setattr(worker.executor, "SETTLE_PAUSE_SECONDS", 0.01)
-    task = await bench.done("returns", "good")
-    assert (task.status, task.version, answers) == (Status.COMPLETED, 3, 2)
-    assert await outcomes(bench, task) == [AttemptOutcome.COMPLETED]
-
-
-async def test_a_run_that_lost_its_lease_says_so_and_changes_nothing(bench: Bench) -> None:
+async def test_a_run_that_lost_its_lease_changes_nothing(bench: Bench) -> None:
     first = await bench.execution("returns", "good")
-    taken_back = Settlement(first.task.id, first.task.lease, released(), None)
-    assert await settle(bench.stores, TENANT, taken_back) is not None
-    second = Execution(await bench.claimed(await get_task(bench.stores, TENANT, first.task.id)), bench.handlers)
-    with structlog.testing.capture_logs() as lines:
-        assert await first.settle(await first.run()) is None
-    assert [line["log_level"] for line in lines if line["event"] == "task_lease_lost"] == ["warning"]
+    assert await bench.write(first, released()) is not None
+    second = bench.execution_of(await bench.claimed(await get_task(bench.stores, TENANT, first.task.id)))
+    assert await bench.write(first, await bench.verdict_of(first)) is None
     assert (await get_task(bench.stores, TENANT, first.task.id)).status is Status.PROCESSING
-    assert await second.settle(completed('"second"')) is not None
+    assert await bench.write(second, completed('"second"')) is not None
     assert (await get_task(bench.stores, TENANT, first.task.id)).result == "second"
 
 
 @pytest.mark.parametrize("result", ['"text"', '"123"', '"null"', "7", "null", "[]", '{"a": "1"}'])
 async def test_a_result_that_is_no_object_reads_as_it_was_written(bench: Bench, result: str) -> None:
     execution = await bench.execution("returns", "good")
-    await execution.settle(completed(result))
+    await bench.write(execution, completed(result))
     assert (await get_task(bench.stores, TENANT, execution.task.id)).result == json.loads(result)
 
 
 async def test_every_line_of_a_run_carries_its_facts_and_no_payload(bench: Bench) -> None:
     capture = structlog.testing.LogCapture()
     before = structlog.get_config()["processors"]
-    structlog.configure(processors=[structlog.contextvars.merge_contextvars, capture])
+    structlog.configure(processors=[merge_run, capture])
     try:
         execution = await bench.execution("raises", "other", request_id="req-1")
         await bench.finish(execution)
     finally:
         structlog.configure(processors=before)
-        structlog.contextvars.clear_contextvars()
-    events = [line["event"] for line in capture.entries]
-    assert events == ["task_started", "task_settled"]
+    assert [line["event"] for line in capture.entries] == ["task_started"]
     for line in capture.entries:
         assert (line["task_id"], line["type"], line["queue"]) == (str(execution.task.id), "raises", "demo_tasks")
         assert (line["attempt"], line["generation"], line["request_id"]) == (1, 1, "req-1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,8 @@ from shared.registry import discover
 from tests.integration.worker.conftest import TENANT
 from tests.support.stores import registered
 from worker.context import LiveBoard
-from worker.executor import Execution
+from worker.engine.slots import Slots
+from worker.executions import Executions
 from worker.providers.embedded_model import EmbeddedModel
 from worker.runs import Handlers
 
@@ -35,8 +37,11 @@ async def test_a_task_run_without_its_extra_fails_and_names_it(stores: Stores, m
     handlers = Handlers(
         stores, discover(), who.worker_id, ai=EmbeddedModel(), mail=nothing, blocking=nothing, board=LiveBoard(stores)
     )
-    execution = Execution(run, handlers)
-    await execution.settle(await execution.run())
+    slots = Slots(1)
+    slots.take()
+    executions = Executions(handlers, slots)
+    executions.start(run)
+    await executions.drain(10, asyncio.Event())
     failed = await get_task(stores, TENANT, new.id)
     assert failed.error is not None
     assert (failed.status, failed.attempt, failed.error.retryable) == (Status.FAILED, 1, False)

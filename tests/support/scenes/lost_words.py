@@ -105,10 +105,10 @@ class _Starts:
 async def a_settle_is_repeated(stores: Stores) -> None:
     """It was written, and whoever wrote it died before telling anybody."""
     run = await running(stores)
-    settlement = Settlement(run.id, run.lease, completed("1"), None)
+    settlement = Settlement(TENANT, run.id, run.lease, completed("1"), None)
     async with stores.db.autocommit() as session:
         await write_settlement(session, [settlement])
-    await shared.queue.settle.settle(stores, TENANT, settlement)
+    await shared.queue.settle.settle(stores, [settlement])
     assert await stores.broker.results.exists(result_key(run.id)), "an end was never told"
 
 

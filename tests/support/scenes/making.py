@@ -13,7 +13,7 @@ from shared.domain.ids import new_id
 from shared.domain.task import ClaimedTask, NewTask, Task
 from shared.domain.verdict import TaskError, Verdict, retried
 from shared.queue.claim import Claimant, claim_hinted, claim_next
-from shared.queue.settle import Settlement, settle
+from shared.queue.settle import Settled, Settlement, settle
 from shared.queue.stores import Stores
 from shared.queue.submit import submit
 from tests.support.model import Seen, observe
@@ -46,8 +46,8 @@ async def running(stores: Stores, who: Claimant | None = None, **given: Any) -> 
     return run
 
 
-async def ended(stores: Stores, run: ClaimedTask, verdict: Verdict) -> Task | None:
-    return await settle(stores, TENANT, Settlement(run.id, run.lease, verdict, None))
+async def ended(stores: Stores, run: ClaimedTask, verdict: Verdict) -> Settled | None:
+    return (await settle(stores, [Settlement(TENANT, run.id, run.lease, verdict, None)]))[0]
 
 
 async def row(stores: Stores, task_id: UUID) -> Seen:

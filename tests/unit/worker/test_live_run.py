@@ -56,7 +56,9 @@ def live(heard: Heard, attempt: int = 2, generation: int = 3) -> LiveRun:
         traceparent=None,
     )
     nothing: Any = None
-    return LiveRun(claimed, cast("LiveBoard", heard), ai=nothing, files=nothing, mail=nothing, stats=nothing)
+    return LiveRun(
+        claimed, cast("LiveBoard", heard), ai=nothing, files=lambda _: nothing, mail=nothing, stats=lambda _: nothing
+    )
 
 
 @given(st.floats() | st.integers(-(10**6), 10**6))
