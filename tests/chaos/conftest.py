@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ import pytest
 from shared.embedded.ports import free_port
 from tests.e2e.conftest import Service, own_service
 from tests.support.checker import Evidence, violations
-from tests.support.evidence import gathered
-from tests.support.faults import Keeper, Recoveries, until_all_ended
+from tests.support.evidence import gathered, started_of
+from tests.support.faults import Keeper, Recoveries, until, until_all_ended
 from tests.support.load import Load
 
 __all__ = ["Stage", "own_service", "recoveries", "stage"]
@@ -48,6 +49,13 @@ class Stage:
             for keeper in keepers:
                 await stack.enter_async_context(keeper)
             yield keepers
+
+    async def recovered(self, load: Load) -> float:
+        """Seconds from now until a task submitted from now on has started."""
+        began = time.monotonic()
+        task_id = await load.submit(priority=0)
+        await until(lambda: task_id in started_of(self.ledger), 60, "the start of a new task")
+        return time.monotonic() - began
 
     async def judged(self, load: Load, timeout: float = 60.0) -> Evidence:
         """Wait until every task ended, and hold all that happened to G."""

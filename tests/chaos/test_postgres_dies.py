@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from shared.db.migrate import upgrade
 from shared.embedded.postgres import Postgres
 from tests.chaos.conftest import Stage
 from tests.support.checker import Evidence
-from tests.support.evidence import ledger_of
 from tests.support.faults import Recoveries, Store, connected
 from tests.support.load import Load
 from tests.support.proxy import Proxy
@@ -40,16 +38,6 @@ async def proxy(stage: Stage) -> AsyncIterator[Proxy]:
         yield opened
 
 
-async def recovered(stage: Stage, load: Load) -> float:
-    """Seconds from now until a task submitted from now on has started."""
-    began = time.monotonic()
-    task_id = await load.submit(priority=0)
-    while not any(effect.task_id == task_id for effect in ledger_of(stage.ledger)):
-        assert time.monotonic() - began < 60
-        await asyncio.sleep(0.05)
-    return time.monotonic() - began
-
-
 def outages_told(load: Load) -> int:
     return sum(call.status == 503 for call in load.calls)
 
@@ -67,7 +55,7 @@ async def test_a_killed_postmaster_costs_seconds_and_nothing_else(
         postgres.kill()
         await asyncio.sleep(2)
         await postgres.start()
-        took = await recovered(stage, load)
+        took = await stage.recovered(load)
         await steady
         evidence = await stage.judged(load)
         assert [keeper.exits for keeper in keepers] == [[], [], []]
@@ -93,7 +81,7 @@ async def test_sessions_that_are_ended_are_opened_again(stage: Stage, recoveries
             for _ in range(3):
                 await asyncio.sleep(1)
                 assert await connection.fetchval(END_ALL, timeout=10) >= 3
-        took = await recovered(stage, load)
+        took = await stage.recovered(load)
         await steady
         evidence = await stage.judged(load)
         assert [keeper.exits for keeper in keepers] == [[], [], []]
@@ -111,7 +99,7 @@ async def test_a_killed_backend_makes_postgresql_start_over_and_loses_nothing(
         async with connected(stage.database_url) as connection:
             pid = await connection.fetchval(KILL_ONE, "taskrunner-worker", timeout=10)
         os.kill(pid, signal.SIGKILL)
-        took = await recovered(stage, load)
+        took = await stage.recovered(load)
         await steady
         evidence = await stage.judged(load)
         assert [keeper.exits for keeper in keepers] == [[], [], []]
@@ -129,7 +117,7 @@ async def test_a_postgresql_that_hangs_past_every_lease_makes_nobody_dead(
         proxy.hang()
         await asyncio.sleep(silent)
         proxy.flow()
-        took = await recovered(stage, load)
+        took = await stage.recovered(load)
         await steady
         evidence = await stage.judged(load)
         assert [keeper.exits for keeper in keepers] == [[], [], []]
@@ -149,7 +137,7 @@ async def test_a_postgresql_that_cannot_be_reached_is_503_and_back_within_second
         proxy.cut()
         await asyncio.sleep(away)
         await proxy.accept()
-        took = await recovered(stage, load)
+        took = await stage.recovered(load)
         await steady
         evidence = await stage.judged(load)
         assert [keeper.exits for keeper in keepers] == [[], [], []]
