@@ -1,7 +1,8 @@
 """Ticks: which schedules are due, and the one statement that makes each tick's task, once.
 
 The primary key (schedule, tick time) decides: whoever comes second, however late, inserts neither tick nor task.
-The schedule's row is locked for the length of the statement, so a pause or a change that was answered holds.
+The schedule's row is locked for the length of the statement, and must have the version that was planned on: a pause or a
+change that was answered holds.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ MAKE = text("""
     ), pick AS MATERIALIZED (
         SELECT s.id, s.tenant_id, s.name, s.type, s.input, a.next_run, a.queue, a.timeout, a.max_attempts
         FROM schedules s JOIN asked a ON a.id = s.id AND a.version = s.version
-        WHERE s.enabled ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED
+        ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED
     ), made AS (
         INSERT INTO schedule_ticks (schedule_id, tick_at, tenant_id, task_id)
         SELECT p.id, t.tick_at, p.tenant_id, t.task_id
