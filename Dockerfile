@@ -49,4 +49,5 @@ EXPOSE 8000
 # 0.0.0.0 is the container's own network; what the host publishes is compose's to say. As long as no API key
 # exists, every request from outside the container gets 403.
 CMD ["uvicorn", "service.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000", \
-     "--no-access-log", "--no-server-header", "--log-level", "warning", "--timeout-graceful-shutdown", "5"]
+     "--no-access-log", "--no-server-header", "--log-level", "warning", "--timeout-keep-alive", "65", \
+     "--timeout-graceful-shutdown", "5"]

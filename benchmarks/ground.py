@@ -104,7 +104,7 @@ async def _serving(name: str, server: Server, folder: Path) -> AsyncIterator[Non
 @contextlib.asynccontextmanager
 async def _site(name: str, app: str, path: str, env: Mapping[str, str], folder: Path) -> AsyncIterator[Site]:
     port = free_port()
-    command = [app if part == API_APP else part for part in api_command(LOOPBACK, port)]
+    command = [app if part == API_APP else part for part in api_command("--host", LOOPBACK, "--port", str(port))]
     async with _running(name, tethered(command, signal.SIGKILL), env, folder) as process:
         await _until_ready(process, f"http://{LOOPBACK}:{port}{path}", folder / f"{name}.log")
         yield Site(port, process.pid)

@@ -9,6 +9,9 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 from service.dependencies import House
+from service.draining import drain_before_shutdown
+from service.health import readiness
+from shared import notify
 from shared.children import end
 from shared.domain.errors import StoreUnavailable
 from shared.logs import get_logger
@@ -19,6 +22,7 @@ from shared.registry import Registry
 from shared.settings import Settings
 
 RETRY_SECONDS = 2.0
+READY_POLL_SECONDS = 0.2
 
 log = get_logger(__name__)
 
@@ -31,15 +35,26 @@ async def stand(app: FastAPI, settings: Settings, registry: Registry) -> AsyncIt
     )
     async with stores:
         app.state.house = House(stores, registry, settings)
+        drain_before_shutdown(hurry=stores.finals.end_waits)
         children = (
             asyncio.create_task(_bootstrap(stores), name="bootstrap-key"),
             asyncio.create_task(watch_for_ever(stores), name="death-watch"),
+            asyncio.create_task(_say_ready(stores), name="say-ready"),
         )
         log.info("api_started", task_types=len(registry))
         try:
             yield
         finally:
             await end(*children)
+
+
+async def _say_ready(stores: Stores) -> None:
+    """Tell whoever started us, if it asked, once /health/ready would."""
+    while notify.is_asked_for():
+        if (await readiness(stores)).status != "unavailable":
+            notify.say_ready()
+            return
+        await asyncio.sleep(READY_POLL_SECONDS)
 
 
 async def _bootstrap(stores: Stores) -> None:

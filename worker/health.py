@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import uvicorn
 
+from shared.domain.errors import ConfigurationError
+from shared.embedded.ports import bound_socket
+from shared.logs import get_logger
 from shared.queue.health import database_health
 from worker.incarnation import Incarnation
+
+PORT_SECONDS = 0.5
+log = get_logger("worker.health")
 
 
 async def serve_health(runtime: Incarnation) -> None:
@@ -23,16 +30,28 @@ async def serve_health(runtime: Incarnation) -> None:
     if port is None:
         return
     host = runtime.settings.worker_health_host
-    server = _Server(
-        uvicorn.Config(_app(runtime), host=host, port=port, log_config=None, log_level="warning", lifespan="off")
-    )
-    serving = asyncio.create_task(server.serve(), name="health-server")
+    listener = await _bound(port, host)
+    server = _Server(uvicorn.Config(_app(runtime), log_config=None, log_level="warning", lifespan="off"))
+    serving = asyncio.create_task(server.serve([listener]), name="health-server")
     try:
         await asyncio.shield(serving)
     finally:
         # Told, not cancelled: uvicorn closes its sockets only on its own way out.
         server.should_exit = server.force_exit = True
         await serving
+
+
+async def _bound(port: int, host: str) -> socket.socket:
+    """The port, as soon as it is free: in a rolling restart a predecessor holds it until it has drained."""
+    is_told = False
+    while True:
+        try:
+            return bound_socket(port, "the health port", host)
+        except ConfigurationError as error:
+            if not is_told:
+                log.warning("health_port_not_free", error=str(error))
+            is_told = True
+        await asyncio.sleep(PORT_SECONDS)
 
 
 class _Server(uvicorn.Server):

@@ -20,6 +20,7 @@ from shared.domain.errors import StoreUnavailable
 from shared.domain.ids import new_id
 from shared.domain.task import WorkerInfo
 from shared.logs import get_logger
+from shared.notify import say_ready
 from shared.queue import workers
 from shared.queue.claim import Claimant
 from shared.queue.stores import Stores
@@ -114,6 +115,7 @@ class Runtime:
         log.info("worker_started", worker=str(self.info.id), queues=self.info.queues, lacks=self.info.missing)
         children = [asyncio.create_task(work, name=name) for name, work in self._children().items()]
         serving = asyncio.create_task(self._serve(), name="serve")
+        say_ready()
         try:
             await _until_done(serving, children)
         finally:

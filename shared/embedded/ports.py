@@ -19,12 +19,20 @@ def free_port() -> int:
 
 def require_free(port: int, what: str, host: str = LOOPBACK) -> None:
     """Raises: ConfigurationError, in one line, when ``host:port`` cannot be listened on."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        # As servers do: a port in TIME_WAIT is free, one that is listened on is not.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise ConfigurationError(f"{what} cannot listen on {host}:{port}: {reason}") from None
+    bound_socket(port, what, host).close()
+
+
+def bound_socket(port: int, what: str, host: str = LOOPBACK) -> socket.socket:
+    """A socket that holds ``host:port``, and refuses callers until it listens. Raises: ConfigurationError."""
+    holder = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # As servers do: a port in TIME_WAIT is free, one that is listened on is not.
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Connections inherit it. A server that is handed the socket may not know that it is TCP.
+    holder.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        holder.bind((host, port))
+    except OSError as error:
+        holder.close()
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigurationError(f"{what} cannot listen on {host}:{port}: {reason}") from None
+    return holder

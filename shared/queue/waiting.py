@@ -24,6 +24,7 @@ class FinalsWaiter:
         self._result_url = result_url
         self._waiters: dict[UUID, set[asyncio.Event]] = {}
         self.children: list[asyncio.Task[None]] = []
+        self.is_ending = False
 
     def watching(self, task_id: UUID) -> Watch:
         """Start to watch before reading the row, so that no end falls between the two."""
@@ -40,6 +41,12 @@ class FinalsWaiter:
     def tell(self, task_id: UUID) -> None:
         for waiter in self._waiters.get(task_id, ()):
             waiter.set()
+
+    def end_waits(self) -> None:
+        """Nobody waits any more: each is told to look, and to take what it sees."""
+        self.is_ending = True
+        for task_id in self._waiters:
+            self.tell(task_id)
 
     def add(self, task_id: UUID, waiter: asyncio.Event) -> None:
         self._waiters.setdefault(task_id, set()).add(waiter)

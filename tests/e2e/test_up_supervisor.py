@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
+import pty
 import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from service.cli.process.child import restart_delay
 from service.cli.process.console import Console
-from tests.support.processes import Child, Processes, eventually_gone
+from tests.support.processes import Child, Processes, eventually_gone, is_alive
 
 
 async def supervise(processes: Processes, *pairs: str) -> Child:
@@ -74,7 +77,7 @@ def test_the_delay_doubles_to_thirty_seconds_and_falls_back_after_a_steady_minut
     assert restart_delay(previous, uptime, code) == expected
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_stops_all_in_reverse_order_and_leaves_nothing_behind(
     processes: Processes, number: signal.Signals
 ) -> None:
@@ -85,6 +88,49 @@ async def test_a_signal_stops_all_in_reverse_order_and_leaves_nothing_behind(
     said_bye = re.findall(r"^(\w+) +\| bye$", child.output, re.MULTILINE)
     assert said_bye == ["three", "two", "one"]
     await eventually_gone(*pids)
+
+
+async def test_sighup_replaces_what_may_have_a_successor_one_after_the_other(processes: Processes) -> None:
+    child = await supervise(processes, "one=stubborn", "two=polite", "three=polite")
+    pids = {name: await pid_of(child, name) for name in ("one", "two", "three")}
+    child.send(signal.SIGHUP)
+    await child.wait_for_line("taskrunner .*replaced")
+    assert re.findall(r"^(\w+) +\| bye", child.output, re.MULTILINE) == ["two", "three"]
+    await eventually_gone(pids["two"], pids["three"])
+    assert is_alive(pids["one"])
+
+    async def came_back() -> bool:
+        return sorted(re.findall(r"^(\w+) +\| pid", child.output, re.MULTILINE)[3:]) == ["three", "two"]
+
+    await child.wait_until(came_back, 10, what="the pids of both successors")
+    child.send(signal.SIGINT)
+    await child.wait_for_line("Ctrl-C again kills")
+    child.send(signal.SIGINT)
+    assert await child.wait() == 0
+
+
+async def test_a_child_whose_successor_does_not_get_ready_stays(processes: Processes) -> None:
+    child = await supervise(processes, "one=last", "two=polite")
+    one = await pid_of(child, "one")
+    child.send(signal.SIGHUP)
+    await child.wait_for_line("went no further, what runs stays: one did not become ready: not a word")
+    assert is_alive(one)
+    assert "bye" not in child.output
+    child.send(signal.SIGTERM)
+    assert await child.wait() == 0
+
+
+async def test_a_terminal_that_goes_away_ends_all_that_ran_in_it() -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "tests.support.supervised", "one=polite"])  # noqa: S606
+    seen = b""
+    while b"all ready" not in seen:
+        seen += await asyncio.to_thread(os.read, terminal, 4_096)
+    os.close(terminal)
+    async with asyncio.timeout(20):
+        ended, status = await asyncio.to_thread(os.waitpid, pid, 0)
+    assert (ended, os.waitstatus_to_exitcode(status)) == (pid, 0)
 
 
 async def test_a_second_ctrl_c_kills_a_child_that_will_not_stop(processes: Processes) -> None:

@@ -75,7 +75,7 @@ async def eventually_gone(*pids: int, timeout: float = 10.0) -> None:
 class Child:
     """A running command; ``lines`` grows as it writes. It dies with the test run, even by kill -9."""
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path) -> None:
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path, pass_fds: Sequence[int] = ()) -> None:
         self.lines: list[str] = []
         self._process = subprocess.Popen(
             tethered(argv, signal.SIGKILL),
@@ -87,6 +87,7 @@ class Child:
             text=True,
             errors="replace",
             start_new_session=True,
+            pass_fds=pass_fds,
         )
         self.pid = self._process.pid
         self._reader = threading.Thread(target=self._read, name=f"read-{self.pid}", daemon=True)
@@ -173,9 +174,11 @@ class Processes:
     def __init__(self) -> None:
         self._children: list[Child] = []
 
-    def start(self, *argv: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> Child:
+    def start(
+        self, *argv: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT, pass_fds: Sequence[int] = ()
+    ) -> Child:
         """Run a command; ``env`` is added to ours."""
-        child = Child(argv, {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}, cwd)
+        child = Child(argv, {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}, cwd, pass_fds)
         self._children.append(child)
         return child
 

@@ -2,7 +2,8 @@
 
 Children write their pid. They tell ``polite`` (says bye), ``stubborn`` (ignores SIGTERM), ``mortal`` (dies at once),
 ``parent`` (leaves a grandchild behind), ``mute`` (is never ready) and ``starved`` (dies while the file FULL exists,
-which is the obstacle its supervisor sees).
+which is the obstacle its supervisor sees). On SIGHUP a ``polite`` one is replaced by its like; a ``last`` one is
+``polite``, and nobody can take its place.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 from service.cli.process.child import Service, StartFailed
@@ -19,8 +21,10 @@ from service.cli.process.supervisor import Interrupt, Supervisor
 from shared.embedded.tether import tethered
 
 HEAD = "import os, signal, subprocess, sys, time; name = sys.argv[1]; print('pid', os.getpid(), flush=True); "
+POLITE = "signal.signal(signal.SIGTERM, lambda *_: (print('bye', flush=True), sys.exit(0))); time.sleep(60)"
 PROGRAMS = {
-    "polite": "signal.signal(signal.SIGTERM, lambda *_: (print('bye', flush=True), sys.exit(0))); time.sleep(60)",
+    "polite": POLITE,
+    "last": POLITE,
     "stubborn": "signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)",
     "mortal": "sys.exit(3)",
     "parent": "print('grandchild', subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)",
@@ -35,9 +39,12 @@ def service(name: str, kind: str) -> Service:
             await asyncio.sleep(0.2)
             raise TimeoutError("not a word")
 
+    heirs = {"polite": "polite", "last": "mute"}
+    successor = partial(service, name, heirs[kind]) if kind in heirs else None
     argv = tethered((sys.executable, "-c", HEAD + PROGRAMS[kind], name), signal.SIGKILL)
     grace = 1.0 if kind == "parent" else 20.0
-    return Service(name, argv, os.environ, ready, grace=grace, obstacle=obstacle if kind == "starved" else lambda: None)
+    hindered = obstacle if kind == "starved" else lambda: None
+    return Service(name, argv, os.environ, ready, grace=grace, obstacle=hindered, successor=successor)
 
 
 def obstacle() -> str | None:

@@ -34,6 +34,9 @@ class Service:
     grace: float = 10.0
     first_starts: int = 1
     """How often it may end before it is ready for the first time."""
+    pass_fds: tuple[int, ...] = ()
+    successor: Callable[[], Service] | None = None
+    """Makes the service that takes over while this one still runs; None: there must never be two."""
     obstacle: Callable[[], str | None] = lambda: None
     """Why it could not run just now (a full disk), if that can be seen from outside."""
 
@@ -117,6 +120,7 @@ class Child:
                 stdout=write_end,
                 stderr=write_end,
                 start_new_session=True,
+                pass_fds=self.service.pass_fds,
             )
         except BaseException:
             # Cancelled or refused alike: nobody will read this end.

@@ -52,11 +52,12 @@ def api(
     host: Host = "127.0.0.1",
     port: HttpPort = 8000,
     workers: Annotated[int, typer.Option(min=1, max=64, help="API processes behind the port.")] = 1,
+    fd: Annotated[int | None, typer.Option(min=3, help="Listen on this inherited socket instead.")] = None,
 ) -> None:
     """Run the API. It needs DATABASE_URL and REDIS_URL, and a migrated database."""
     from service.cli.process.launch import become_api
 
-    become_api(host, port, workers)
+    become_api(host, port, workers, fd)
 
 
 def worker(queues: Queues = None, concurrency: Concurrency = None) -> None:

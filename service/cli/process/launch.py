@@ -8,23 +8,27 @@ import os
 import sys
 from collections.abc import Mapping
 
+from service.cli.process.listening import host_of, passed_by_systemd
 from shared.domain.errors import ConfigurationError
-from shared.embedded.ports import require_free
+from shared.embedded.ports import LOOPBACK, require_free
 from shared.settings import Settings, load_settings
 
 DRAIN_SECONDS = 5
 """How long the API waits for answers under way, streams among them, when it is told to stop."""
 
+KEEP_ALIVE_SECONDS = 65
+"""Longer than clients and proxies keep an idle connection: closed from here, it would meet a request now and then."""
 
-def api_command(host: str, port: int, workers: int = 1) -> tuple[str, ...]:
+
+def api_command(*where: str, workers: int = 1) -> tuple[str, ...]:
+    """``where``: ``--host`` and ``--port``, or ``--fd``."""
     # The access log would be a line per poll of every client; the service counts requests instead.
     quiet = ("--no-access-log", "--no-server-header", "--no-proxy-headers", "--log-level", "warning")
-    where = ("--host", host, "--port", str(port), "--workers", str(workers))
     return (
         *(sys.executable, "-m", "uvicorn", "service.app:create_app", "--factory"),
-        *where,
+        *(*where, "--workers", str(workers)),
         *quiet,
-        *("--timeout-graceful-shutdown", str(DRAIN_SECONDS)),
+        *("--timeout-keep-alive", str(KEEP_ALIVE_SECONDS), "--timeout-graceful-shutdown", str(DRAIN_SECONDS)),
     )
 
 
@@ -32,13 +36,19 @@ def worker_command() -> tuple[str, ...]:
     return (sys.executable, "-m", "arq", "worker.WorkerSettings")
 
 
-def become_api(host: str, port: int, workers: int) -> None:
-    """Replace this process by the API's. Raises: ConfigurationError."""
+def become_api(host: str, port: int, workers: int, descriptor: int | None) -> None:
+    """Replace this process by the API's, on an inherited socket where there is one. Raises: ConfigurationError."""
     settings = load_settings()
-    require_free(port, "the API", host)
+    inherited = passed_by_systemd(os.environ) if descriptor is None else descriptor
+    if inherited is None:
+        require_free(port, "the API", host)
+        where: tuple[str, ...] = ("--host", host, "--port", str(port))
+    else:
+        host = host_of(inherited) or LOOPBACK  # who can reach a Unix socket is for its file's mode to say
+        where = ("--fd", str(inherited))
     if not is_loopback(host):
         refuse_exposure(host, has_key=asyncio.run(has_key(settings)))
-    _become(api_command(host, port, workers), {})
+    _become(api_command(*where, workers=workers), {})
 
 
 def become_worker(given: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from service.cli.process.child import Service
 from service.cli.process.launch import DRAIN_SECONDS, api_command, has_key, refuse_exposure, worker_command
-from service.cli.process.readiness import READY_TIMEOUT_S, accepts, answers
+from service.cli.process.readiness import READY_TIMEOUT_S, ReadyMessage, accepts
 from service.cli.process.supervisor import Action, Step
 from shared.embedded.ports import LOOPBACK, free_port
 from shared.embedded.postgres import Postgres
@@ -45,10 +46,14 @@ class Options:
 
 
 class Plan:
-    """Services for these options. What the settings name already (DATABASE_URL, SMTP_URL …) is used, not started."""
+    """Services for these options. What the settings name already (DATABASE_URL, SMTP_URL …) is used, not started.
 
-    def __init__(self, options: Options, settings: Settings) -> None:
+    ``listener`` is bound to the API's address; every API process listens on it, and it outlives them all.
+    """
+
+    def __init__(self, options: Options, settings: Settings, listener: socket.socket) -> None:
         self.options = options
+        self._listener = listener
         self._settings = settings
         self._servers: dict[str, Server] = {}
         self._mail_port: int | None = None
@@ -153,22 +158,26 @@ class Plan:
         return Service("mail", tethered(argv, signal.SIGTERM), self._env, ready=lambda: accepts(port))
 
     def _api(self) -> Service:
+        descriptor, message = self._listener.fileno(), ReadyMessage()
         return Service(
             name="api",
-            argv=tethered(api_command(self.options.host, self.options.port), signal.SIGKILL),
-            env=self._env,
-            ready=lambda: answers(f"{self._url}/health/ready"),
+            argv=tethered(api_command("--fd", str(descriptor)), signal.SIGKILL),
+            env={**self._env, **message.env},
+            ready=message.heard,
             grace=DRAIN_SECONDS + EXTRA_GRACE_S,
+            pass_fds=(descriptor,),
+            successor=self._api,
         )
 
     def _worker(self, number: int) -> Service:
-        is_only = self.options.workers == 1
+        is_only, message = self.options.workers == 1, ReadyMessage()
         port = (self._settings.worker_health_port if is_only else None) or free_port()
         own = {"TASKRUNNER_WORKER_HEALTH_PORT": str(port), **self.options.worker_settings}
         return Service(
             name="worker" if is_only else f"worker-{number}",
             argv=tethered(worker_command(), signal.SIGKILL),
-            env={**self._env, **own},
-            ready=lambda: answers(f"http://{LOOPBACK}:{port}/health/ready"),
+            env={**self._env, **own, **message.env},
+            ready=message.heard,
             grace=self._settings.shutdown_grace + EXTRA_GRACE_S,
+            successor=partial(self._worker, number),
         )

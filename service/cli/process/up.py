@@ -14,7 +14,7 @@ from service.cli.process.data_dir import locked
 from service.cli.process.launch import check_worker_settings
 from service.cli.process.plan import Options, Plan
 from service.cli.process.supervisor import Interrupt, Supervisor
-from shared.embedded.ports import require_free
+from shared.embedded.ports import bound_socket
 from shared.settings import load_settings
 
 
@@ -25,9 +25,8 @@ def run_up(options: Options) -> None:
     """
     began = time.monotonic()
     check_worker_settings(options.worker_settings)
-    with locked(options.data_dir):
-        require_free(options.port, "the API", options.host)
-        plan = Plan(options, load_settings())
+    with locked(options.data_dir), bound_socket(options.port, "the API", options.host) as listener:
+        plan = Plan(options, load_settings(), listener)
         try:
             asyncio.run(_supervise(plan, began))
         except StartFailed as error:
