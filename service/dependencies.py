@@ -81,3 +81,4 @@ async def _no_body(request: Request) -> None:
 NO_BODY = Depends(_no_body)
 Reader = Annotated[Caller, _needs(READ)]
 Writer = Annotated[Caller, _needs(WRITE)]
+Admin = Annotated[Caller, _needs(ADMIN)]

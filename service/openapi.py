@@ -25,6 +25,7 @@ TAGS = [
     {"name": "tasks", "description": "Submit, read, wait, cancel, retry."},
     {"name": "schedules", "description": "Tasks made by the clock."},
     {"name": "files", "description": "Input and output too large for a task's JSON."},
+    {"name": "queues", "description": "What waits; pause, resume, purge."},
     {"name": "system", "description": "Task types, workers, health."},
 ]
 OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
@@ -100,7 +101,7 @@ def _operations(made: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]
 def _describe_ids(operation: dict[str, Any]) -> None:
     for parameter in operation["parameters"]:
         if parameter["in"] == "path":
-            parameter["description"] = f"The {parameter['name'].removesuffix('_id')}'s id."
+            parameter.setdefault("description", f"The {parameter['name'].removesuffix('_id')}'s id.")
 
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:

@@ -54,6 +54,9 @@ class Vitals:
         if not reading.beat.is_alive:
             self._is_dead = True
             return
+        if reading.beat.must_drain and self._runtime.state == "running":
+            log.info("worker_drained", worker=str(self._runtime.info.id))
+            self._runtime.recycle()
         self._runtime.pump.go_on()
         for task_id in reading.beat.cancels:
             self._runtime.executions.cancel(task_id)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import demo, doctor, fleet, process, schedules, tasks
+from service.cli import demo, doctor, fleet, inspection, process, queues, schedules, tasks, workers
 
 INTERRUPTED = 130
 
@@ -23,6 +23,9 @@ process.register(app)
 tasks.register(app)
 schedules.register(app)
 fleet.register(app)
+workers.register(app)
+queues.register(app)
+inspection.register(app)
 demo.register(app)
 doctor.register(app)
 

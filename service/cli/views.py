@@ -1,4 +1,4 @@
-"""Tables of tasks, task types and workers."""
+"""Tables of tasks, task types, queues and workers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.text import Text
 from service.cli.output import cells, columns, compact, one_line, printable, status_text
 
 if TYPE_CHECKING:
-    from service.client.models import Schedule, Task, TaskType, Worker
+    from service.client.models import Queue, Schedule, Task, TaskType, Worker
 
 
 def task_list(tasks: Iterable[Task]) -> Table:
@@ -80,6 +80,18 @@ def worker_list(workers: Iterable[Worker]) -> Table:
         busy = f"{len(worker.running)} of {worker.concurrency}"
         row = (worker.id, f"{worker.hostname} {worker.pid}", worker.state, busy, heartbeat, worker.version or "")
         table.add_row(*cells((*row, ", ".join(worker.queues))))
+    return table
+
+
+def queue_list(queues: Iterable[Queue]) -> Table:
+    table = columns("QUEUE", "STATE", "WAITING", "DELAYED", "RUNNING", "OLDEST", "PER SECOND")
+    for queue in queues:
+        more = "+" if queue.is_lower_bound else ""
+        state = Text("paused", style="yellow") if queue.paused else Text("")
+        oldest = "" if queue.oldest_age is None else f"{queue.oldest_age:.1f} s"
+        rate = "" if queue.throughput is None else f"{queue.throughput:g}"
+        counts = (f"{queue.waiting}{more}", f"{queue.delayed}{more}", queue.running)
+        table.add_row(*cells((queue.name, state, *counts, oldest, rate)))
     return table
 
 

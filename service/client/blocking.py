@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, assert_never
 
 import httpx
 
-from service.client import schedule_verbs, verbs
+from service.client import operations, schedule_verbs, verbs
 from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, named_after, resume
 from service.client.errors import Unreachable
 from service.client.transport import options, reply_of, request_of, unreachable
@@ -64,6 +64,11 @@ class Client:
     delete_schedule = answer(schedule_verbs.delete_schedule)
     task_types = answer(verbs.task_types)
     workers = answer(verbs.workers)
+    drain_worker = answer(operations.drain_worker)
+    queues = answer(operations.queues)
+    pause_queue = answer(operations.pause_queue)
+    resume_queue = answer(operations.resume_queue)
+    purge_queue = answer(operations.purge_queue)
     ready = answer(verbs.ready)
     health = answer(verbs.health)
 

@@ -183,6 +183,29 @@ class WorkersSeen(Answer):
     expected: int | None = None
 
 
+class Queue(Answer):
+    """One queue. ``is_lower_bound``: ``waiting`` and ``delayed`` are at least so many."""
+
+    name: str
+    waiting: int = 0
+    delayed: int = 0
+    running: int = 0
+    paused: bool = False
+    oldest_age: float | None = None
+    throughput: float | None = None
+    is_lower_bound: bool = False
+
+
+class Purge(Answer):
+    """What a purge found and cancelled; in a dry run, what it would. ``has_more``: it counted no further."""
+
+    queue: str
+    dry_run: bool = False
+    matched: int = 0
+    cancelled: int = 0
+    has_more: bool = False
+
+
 class QueueAge(Answer):
     """What is due and waits in a queue; ``oldest_age`` is seconds."""
 

@@ -1,4 +1,4 @@
-"""The system itself: which task types, which workers, in what health."""
+"""The system itself: which task types, in what health."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from service.dependencies import Reader
 from service.health import Readiness, readiness
-from service.schemas.system import HealthView, LiveView, ReadyView, TaskTypeList, WorkerList
+from service.schemas.system import HealthView, LiveView, ReadyView, TaskTypeList
 from service.strict_route import StrictRoute
 from service.views import json_answer
 from shared.domain.definition import TaskDefinition
@@ -19,7 +19,7 @@ from shared.domain.errors import StoreUnavailable
 from shared.domain.retry import describe_policy
 from shared.queue.health import DatabaseState, RedisState
 from shared.queue.lookup import queue_ages
-from shared.queue.workers import live_workers, running_by_worker
+from shared.queue.workers import live_workers
 from shared.settings import Settings
 
 router = APIRouter(tags=["system"], route_class=StrictRoute)
@@ -37,34 +37,6 @@ NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": ReadyView, "descrip
 async def read_task_types(caller: Reader) -> Response:
     """What can be submitted, with JSON Schemas of input and result."""
     return json_answer({"data": [_type_view(definition) for definition in caller.house.registry]})
-
-
-@router.get(
-    "/api/v1/workers", summary="List workers", response_model=WorkerList, response_description="Those that are alive."
-)
-async def read_workers(caller: Reader) -> Response:
-    """The workers whose heartbeat is younger than the lease, and what they run."""
-    workers = await live_workers(caller.stores)
-    running = await running_by_worker(caller.stores, caller.tenant_id, workers)
-    data = [
-        {
-            "id": worker.id,
-            "hostname": worker.hostname,
-            "pid": worker.pid,
-            "state": worker.state,
-            "queues": worker.queues,
-            "concurrency": worker.concurrency,
-            "running": running.get(worker.id, []),
-            "heartbeat_age": round(worker.heartbeat_age, 3),
-            "started_at": worker.started_at,
-            "version": worker.version,
-            "types": worker.types,
-            "missing": worker.missing,
-            "pool": {"size": worker.pool_size, "overflow": worker.pool_overflow},
-        }
-        for worker in workers
-    ]
-    return json_answer({"data": data})
 
 
 @router.get(

@@ -88,6 +88,16 @@ WORKER = {
     "missing": {"image_analysis": "the extra [image] is not installed"},
     "pool": POOL,
 }
+QUEUE = {
+    "name": "demo_tasks",
+    "waiting": 3,
+    "delayed": 1,
+    "running": 2,
+    "paused": False,
+    "oldest_age": 0.812,
+    "throughput": 41.5,
+    "is_lower_bound": False,
+}
 READY = {"status": "ok", "components": {"database": {"status": "ok"}, "broker": {"status": "ok"}}}
 HEALTH = {
     "status": "ok",
@@ -119,6 +129,13 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[int, Any]] = {
     ("GET", "/api/v1/files/{file_id}"): {200: FILE},
     ("GET", "/api/v1/task-types"): {200: {"data": [TASK_TYPE]}},
     ("GET", "/api/v1/workers"): {200: {"data": [WORKER]}},
+    ("POST", "/api/v1/workers/{worker_id}/drain"): {202: {**WORKER, "state": "draining"}},
+    ("GET", "/api/v1/queues"): {200: {"data": [QUEUE]}},
+    ("POST", "/api/v1/queues/{queue}/pause"): {200: {**QUEUE, "paused": True}},
+    ("POST", "/api/v1/queues/{queue}/resume"): {200: QUEUE},
+    ("DELETE", "/api/v1/queues/{queue}/tasks"): {
+        200: {"queue": "demo_tasks", "dry_run": False, "matched": 4, "cancelled": 4, "has_more": False}
+    },
     ("GET", "/health/live"): {200: {"status": "ok"}},
     ("GET", "/health/ready"): {
         200: READY,

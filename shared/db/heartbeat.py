@@ -22,10 +22,10 @@ ENGINE_ONLY = ("prepared_statement_cache_size", "prepared_statement_name_func", 
 
 BEAT = """
     WITH me AS (
-        UPDATE workers SET beat = beat + 1, seen_at = now(), state = $2
-        WHERE id = $1 AND state <> 'dead' RETURNING beat
+        UPDATE workers SET beat = beat + 1, seen_at = now(), state = CASE state WHEN 'draining' THEN state ELSE $2 END
+        WHERE id = $1 AND state <> 'dead' RETURNING state
     )
-    SELECT EXISTS (SELECT FROM me) AS is_alive,
+    SELECT EXISTS (SELECT FROM me) AS is_alive, EXISTS (SELECT FROM me WHERE state = 'draining') AS must_drain,
            (SELECT jsonb_object_agg(w.id, w.beat) FROM workers w WHERE w.state <> 'dead') AS counters,
            ARRAY(SELECT t.id FROM tasks t
                  WHERE t.worker_id = $1 AND t.status = 'PROCESSING' AND t.cancel_requested) AS cancels
@@ -34,11 +34,15 @@ BEAT = """
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What one heartbeat brought back. ``is_alive`` False: this worker was declared dead."""
+    """What one heartbeat brought back. ``is_alive`` False: this worker was declared dead.
+
+    ``must_drain``: its row says draining, by its own word or because somebody asked for it.
+    """
 
     is_alive: bool
     counters: dict[UUID, int]
     cancels: list[UUID]
+    must_drain: bool
 
 
 class HeartbeatConnection:
@@ -67,4 +71,4 @@ class HeartbeatConnection:
         row = await self._connection.fetchrow(BEAT, worker_id, state, timeout=STATEMENT_TIMEOUT)
         assert row is not None  # noqa: S101 - a SELECT without FROM gives one row
         counters = orjson.loads(row["counters"] or "{}")
-        return Beat(row["is_alive"], {UUID(k): v for k, v in counters.items()}, list(row["cancels"]))
+        return Beat(row["is_alive"], {UUID(k): v for k, v in counters.items()}, list(row["cancels"]), row["must_drain"])

@@ -7,7 +7,9 @@ import time
 from collections.abc import Sequence
 from uuid import UUID
 
+from shared.db.statements import queues
 from shared.db.statements import workers as statements
+from shared.domain.errors import NotFound
 from shared.domain.states import Status
 from shared.domain.task import Task, WorkerInfo
 from shared.queue.stores import Stores
@@ -44,12 +46,25 @@ async def running_by_worker(stores: Stores, tenant_id: int, workers: Sequence[Wo
         return await statements.running_by_worker(session, tenant_id, [worker.id for worker in workers])
 
 
+async def drain(stores: Stores, worker_id: UUID) -> WorkerInfo:
+    """Ask a worker to take no more, finish what it runs, and end: it reads that with its next heartbeat.
+
+    Raises: NotFound, StoreUnavailable.
+    """
+    async with stores.db.autocommit() as session:
+        worker = await statements.drain(session, worker_id)
+    if worker is None:
+        raise NotFound
+    return worker
+
+
 class Serving:
-    """What the live workers can serve, asked at most once a second."""
+    """What the live workers can serve, and what is paused, asked at most once a second."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._workers: list[WorkerInfo] = []
+        self._paused: set[tuple[int, str]] = set()
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
 
@@ -60,12 +75,17 @@ class Serving:
         async with self._reading:
             if time.monotonic() - self._read_at > CACHE_SECONDS:
                 self._workers = await live_workers(self._stores)
+                async with self._stores.db.autocommit() as session:
+                    self._paused = await queues.paused_of_all(session)
                 self._read_at = time.monotonic()
+        if (task.tenant_id, task.queue) in self._paused:
+            return f"Waiting: the queue {task.queue} is paused."
         return missing_for(task.type, task.queue, self._workers)
 
 
 def missing_for(task_type: str, queue: str, workers: list[WorkerInfo]) -> str | None:
     """Why none of ``workers`` can take a task of ``task_type`` from ``queue``; None: one can."""
+    workers = [w for w in workers if w.state == "running"]
     if not workers:
         return "Waiting: no worker is running."
     here = [w for w in workers if queue in w.queues]

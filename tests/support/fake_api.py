@@ -73,6 +73,18 @@ WORKER = {
 }
 
 
+QUEUES = ("urgent", "ai_processing", "demo_tasks")
+QUEUE = {
+    "waiting": 3,
+    "delayed": 1,
+    "running": 2,
+    "paused": False,
+    "oldest_age": 1.25,
+    "throughput": 41.5,
+    "is_lower_bound": False,
+}
+
+
 @dataclass(frozen=True)
 class Received:
     """One request as it came."""
@@ -123,6 +135,9 @@ class FakeApi:
     health: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(HEALTH)))
     workers: list[dict[str, Any]] = field(default_factory=lambda: [dict(WORKER)])
     schedules: dict[str, dict[str, Any]] = field(default_factory=dict)
+    queues: dict[str, dict[str, Any]] = field(
+        default_factory=lambda: {name: {**QUEUE, "name": name} for name in QUEUES}
+    )
     _orders: list[Order] = field(default_factory=list)
     _ahead: dict[str, deque[dict[str, Any]]] = field(default_factory=dict)
     _by_key: dict[str, Answer] = field(default_factory=dict)
@@ -357,6 +372,32 @@ def _ready(api: FakeApi, got: Received) -> Answer:
     return (503 if status == "unavailable" else 200), {}, {"status": status, "components": api.health["components"]}
 
 
+def _paused(api: FakeApi, got: Received, name: str, what: str) -> Answer:
+    if name not in api.queues:
+        return 404, {}, problem(404, "not_found")
+    api.queues[name]["paused"] = what == "pause"
+    return 200, {}, api.queues[name]
+
+
+def _purge(api: FakeApi, got: Received, name: str) -> Answer:
+    """Two at a time, as a service does that has a large queue."""
+    dry_run = got.query.get("dry_run") == ["true"]
+    found = [t for t in api.tasks.values() if t["queue"] == name and t["status"] == "PENDING"]
+    chosen = found if dry_run else found[:2]
+    for task in [] if dry_run else chosen:
+        task["status"] = "CANCELLED"
+    counts = {"matched": len(chosen), "cancelled": 0 if dry_run else len(chosen), "has_more": len(found) > len(chosen)}
+    return 200, {}, {"queue": name, "dry_run": dry_run, **counts}
+
+
+def _drain(api: FakeApi, got: Received, worker_id: str) -> Answer:
+    for worker in api.workers:
+        if worker["id"] == worker_id:
+            worker["state"] = "draining"
+            return 202, {}, worker
+    return 404, {}, problem(404, "not_found")
+
+
 Route = tuple[str, str, Callable[..., Answer]]
 V1 = "/api/v1"
 ROUTES: list[Route] = [
@@ -377,6 +418,10 @@ ROUTES: list[Route] = [
     ("POST", f"{V1}/schedules/([^/]+)/run", _run_schedule),
     ("GET", f"{V1}/task-types", _types),
     ("GET", f"{V1}/workers", lambda api, got: (200, {}, {"data": api.workers})),
+    ("POST", f"{V1}/workers/([^/]+)/drain", _drain),
+    ("GET", f"{V1}/queues", lambda api, got: (200, {}, {"data": list(api.queues.values())})),
+    ("POST", f"{V1}/queues/([^/]+)/(pause|resume)", _paused),
+    ("DELETE", f"{V1}/queues/([^/]+)/tasks", _purge),
     ("GET", "/health", lambda api, got: (200, {}, api.health)),
     ("GET", "/health/ready", _ready),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.rows import dumps
@@ -23,6 +23,11 @@ LIVE = text("""
     SELECT w.*, EXTRACT(EPOCH FROM now() - w.seen_at)::float8 AS heartbeat_age
     FROM workers w WHERE w.seen_at > now() - make_interval(secs => :within) AND w.state <> 'dead'
     ORDER BY w.started_at, w.id
+""")
+# The heartbeat keeps the word, and its worker reads it there.
+DRAIN = text("""
+    UPDATE workers w SET state = 'draining' WHERE w.id = :id AND w.state <> 'dead'
+    RETURNING w.*, EXTRACT(EPOCH FROM now() - w.seen_at)::float8 AS heartbeat_age
 """)
 RUNNING = text("""
     SELECT t.worker_id, t.id FROM tasks t
@@ -62,25 +67,31 @@ async def prune(session: AsyncSession, *, after: float) -> None:
 
 async def live(session: AsyncSession, *, within: float) -> list[WorkerInfo]:
     """Workers seen within the last ``within`` seconds."""
-    rows = await session.execute(LIVE, {"within": within})
-    return [
-        WorkerInfo(
-            id=row["id"],
-            hostname=row["hostname"],
-            pid=row["pid"],
-            state=row["state"],
-            queues=row["queues"],
-            concurrency=row["concurrency"],
-            types=row["types"],
-            missing=row["missing"],
-            pool_size=row["pool_size"],
-            pool_overflow=row["pool_overflow"],
-            version=row["version"],
-            started_at=row["started_at"],
-            heartbeat_age=row["heartbeat_age"],
-        )
-        for row in rows.mappings()
-    ]
+    return [_info(row) for row in (await session.execute(LIVE, {"within": within})).mappings()]
+
+
+async def drain(session: AsyncSession, worker_id: UUID) -> WorkerInfo | None:
+    """Ask a worker to take no more and to end; None: there is none, or it was declared dead."""
+    row = (await session.execute(DRAIN, {"id": worker_id})).mappings().first()
+    return None if row is None else _info(row)
+
+
+def _info(row: RowMapping) -> WorkerInfo:
+    return WorkerInfo(
+        id=row["id"],
+        hostname=row["hostname"],
+        pid=row["pid"],
+        state=row["state"],
+        queues=row["queues"],
+        concurrency=row["concurrency"],
+        types=row["types"],
+        missing=row["missing"],
+        pool_size=row["pool_size"],
+        pool_overflow=row["pool_overflow"],
+        version=row["version"],
+        started_at=row["started_at"],
+        heartbeat_age=row["heartbeat_age"],
+    )
 
 
 async def running_by_worker(session: AsyncSession, tenant_id: int, workers: Sequence[UUID]) -> dict[UUID, list[UUID]]:

@@ -1,4 +1,4 @@
-"""types, workers and demo."""
+"""types and demo."""
 
 from __future__ import annotations
 
@@ -17,18 +17,9 @@ from tests.support.fake_api import TYPES, FakeApi
 from tests.unit.cli.conftest import Runner
 
 
-def test_types_and_workers_in_every_form(api: FakeApi, run: Runner) -> None:
+def test_types_in_every_form(api: FakeApi, run: Runner) -> None:
     assert run("types", "-o", "id").out.split() == sorted(TYPES)
     assert "Does simple_calculation." in run("types").out
-    assert run("workers", "-o", "json").json[0]["heartbeat_age"] == 0.4
-    assert "0 of 20" in run("workers").out
-
-
-def test_no_worker_is_said_with_what_to_do(api: FakeApi, run: Runner) -> None:
-    api.workers.clear()
-    ran = run("workers")
-    assert ran.code == 0
-    assert "taskrunner worker" in ran.err
 
 
 def test_the_demo_runs_one_task_of_each_type(api: FakeApi, run: Runner) -> None:

@@ -1,0 +1,62 @@
+"""What an operator asks: queues (pause, resume, purge) and the drain of a worker."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from service.client.calls import Call, Flow, exchange
+from service.client.models import Page, Purge, Queue, Worker
+
+QUEUES = "/api/v1/queues"
+PURGE_PATIENCE = 30.0
+"""Seconds beyond the client's time-out: one request purges for several."""
+
+
+def queues() -> Flow[list[Queue]]:
+    """What waits, runs and is paused, by queue."""
+    return exchange(Call("GET", QUEUES, lambda reply: Page[Queue].model_validate_json(reply.body).data))
+
+
+def pause_queue(name: str) -> Flow[Queue]:
+    """Start nothing more from the queue; what runs, runs on. Raises: NotFound."""
+    return exchange(Call("POST", _queue(name, "pause"), lambda reply: Queue.model_validate_json(reply.body)))
+
+
+def resume_queue(name: str) -> Flow[Queue]:
+    """Start from the queue again. Raises: NotFound."""
+    return exchange(Call("POST", _queue(name, "resume"), lambda reply: Queue.model_validate_json(reply.body)))
+
+
+def purge_queue(name: str, *, dry_run: bool = False) -> Flow[Purge]:
+    """Cancel what waits in the queue, in as many requests as it takes; with ``dry_run`` only count. Raises: NotFound.
+
+    Safe to repeat: a purge that was cut off is completed by the next one.
+    """
+    matched = cancelled = 0
+    while True:
+        done = yield from _purge(name, dry_run)
+        matched, cancelled = matched + done.matched, cancelled + done.cancelled
+        if dry_run or not done.has_more:
+            return done.model_copy(update={"matched": matched, "cancelled": cancelled})
+
+
+def drain_worker(worker_id: str) -> Flow[Worker]:
+    """Ask a worker to take nothing more, finish what it runs, and end. Needs the scope ``admin``. Raises: NotFound."""
+    path = f"/api/v1/workers/{quote(worker_id, safe='')}/drain"
+    return exchange(Call("POST", path, lambda reply: Worker.model_validate_json(reply.body)))
+
+
+def _purge(name: str, dry_run: bool) -> Flow[Purge]:
+    return exchange(
+        Call(
+            "DELETE",
+            _queue(name, "tasks"),
+            lambda reply: Purge.model_validate_json(reply.body),
+            params={"dry_run": "true"} if dry_run else {},
+            patience=PURGE_PATIENCE,
+        )
+    )
+
+
+def _queue(name: str, below: str) -> str:
+    return f"{QUEUES}/{quote(name, safe='')}/{below}"
