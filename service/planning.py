@@ -13,6 +13,7 @@ from service.schemas.tasks import TaskRequest
 from shared.domain.errors import InputRefused, UnknownTaskType
 from shared.domain.task import TEXT_GENERATION, NewTask
 from shared.queue.submit import Request, plan
+from shared.queue.webhooks import check_callback
 
 DEFAULT_PRIORITY = 5
 # W3C trace context: version, trace id, parent id, flags; an all-zero id is invalid.
@@ -37,6 +38,7 @@ def plan_task(caller: Caller, asked: TaskRequest, traceparent: str | None = None
     """A task ready to store; ``at`` is the pointer to ``asked`` in the body. Raises: Refused."""
     try:
         _refuse_what_is_not_built(asked)
+        _refuse_callback(caller, asked.callback_url)
         type_name, given = _resolve(asked)
         return plan(
             caller.house.registry,
@@ -55,6 +57,7 @@ def plan_task(caller: Caller, asked: TaskRequest, traceparent: str | None = None
                 metadata=asked.metadata or {},
                 request_id=caller.request_id,
                 traceparent=traceparent,
+                callback_url=asked.callback_url,
             ),
         )
     except UnknownTaskType as error:
@@ -73,11 +76,19 @@ def traceparent_of(request: StarletteRequest) -> str | None:
 
 
 def _refuse_what_is_not_built(asked: TaskRequest) -> None:
-    for name in ("concurrency_key", "callback_url"):
-        if getattr(asked, name) is not None:
-            raise Refused("not_available", [(f"/{name}", f"{name} is not available yet: leave it out, or null.")])
+    if asked.concurrency_key is not None:
+        name = "concurrency_key"
+        raise Refused("not_available", [(f"/{name}", f"{name} is not available yet: leave it out, or null.")])
     if asked.run_at is not None and asked.delay:
         raise Refused("validation_error", [("/run_at", "delay and run_at exclude each other.")])
+
+
+def _refuse_callback(caller: Caller, url: str | None) -> None:
+    settings = caller.house.settings
+    if url is not None and settings.secret_key is None:
+        raise Refused("not_available", [("/callback_url", "Webhooks are signed: set TASKRUNNER_SECRET_KEY.")])
+    if url is not None:
+        check_callback(settings, url)
 
 
 def _resolve(asked: TaskRequest) -> tuple[str, dict[str, Any]]:

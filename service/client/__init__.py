@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from service.client.blocking import Client
     from service.client.models import (
         Attempt,
+        Delivery,
         FileInfo,
         Health,
         Progress,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         TaskError,
         TaskRef,
         TaskType,
+        WebhookSecret,
         Worker,
     )
 
@@ -54,6 +56,7 @@ __all__ = [
     "Client",
     "ClientError",
     "ConflictError",
+    "Delivery",
     "FieldError",
     "FileInfo",
     "Forbidden",
@@ -76,11 +79,13 @@ __all__ = [
     "Unreachable",
     "ValidationFailed",
     "WaitTimedOut",
+    "WebhookSecret",
     "Worker",
 ]
 
 _MODELS = (
     "Attempt",
+    "Delivery",
     "FileInfo",
     "Health",
     "Progress",
@@ -91,6 +96,7 @@ _MODELS = (
     "TaskError",
     "TaskRef",
     "TaskType",
+    "WebhookSecret",
     "Worker",
 )
 _LAZY = {

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, assert_never
 
 import httpx
 
-from service.client import operations, schedule_verbs, verbs
+from service.client import operations, schedule_verbs, verbs, webhook_verbs
 from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, named_after, resume
 from service.client.errors import Unreachable
 from service.client.transport import options, reply_of, request_of, unreachable
@@ -62,6 +62,10 @@ class Client:
     change_schedule = answer(schedule_verbs.change_schedule)
     run_schedule = answer(schedule_verbs.run_schedule)
     delete_schedule = answer(schedule_verbs.delete_schedule)
+    deliveries = answer(webhook_verbs.deliveries)
+    replay_delivery = answer(webhook_verbs.replay_delivery)
+    webhook_secret = answer(webhook_verbs.webhook_secret)
+    rotate_webhook_secret = answer(webhook_verbs.rotate_webhook_secret)
     task_types = answer(verbs.task_types)
     workers = answer(verbs.workers)
     drain_worker = answer(operations.drain_worker)

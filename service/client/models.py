@@ -120,6 +120,46 @@ class FileInfo(Answer):
     created_at: datetime | None = None
 
 
+class DeliveryAttempt(Answer):
+    """One attempt to deliver; ``status`` is None where no answer came, and then ``error`` says why."""
+
+    at: datetime
+    status: int | None = None
+    error: str | None = None
+    duration: float | None = None
+
+
+class Delivery(Answer):
+    """A webhook on its way; ``state`` is ``waiting``, ``delivered``, ``failed`` or ``gone``."""
+
+    id: str
+    task: str
+    type: str
+    url: str
+    state: str
+    generation: int = 1
+    attempt: int = 0
+    created_at: datetime | None = None
+    due_at: datetime | None = None
+    finished_at: datetime | None = None
+    attempts: list[DeliveryAttempt] = Field(default_factory=list)
+
+
+class RetiringSecret(Answer):
+    """A secret that was rotated out, and signs until it expires."""
+
+    secret: str
+    expires_at: datetime
+
+
+class WebhookSecret(Answer):
+    """What receivers verify with, as the libraries of Standard Webhooks take it."""
+
+    secret: str
+    created_at: datetime | None = None
+    previous: list[RetiringSecret] = Field(default_factory=list)
+
+
 class Schedule(Answer):
     """A task made by the clock: ``cron`` in ``timezone``, or ``every`` so many seconds."""
 

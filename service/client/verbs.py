@@ -42,6 +42,7 @@ class TaskOptions(TypedDict, total=False):
     max_attempts: int | None
     tags: list[str] | None
     metadata: dict[str, Any] | None
+    callback_url: str | None
 
 
 class TaskFilters(TypedDict, total=False):

@@ -62,6 +62,20 @@ FILE = {
     "media_type": "text/csv",
     "created_at": CREATED,
 }
+DELIVERY = {
+    "id": "019aa6a0-8b3c-7e5d-9f60-7b8c9d0e1f20",
+    "task": TASK_ID,
+    "generation": 1,
+    "type": "task.completed",
+    "url": "https://example.com/hooks/tasks",
+    "state": "delivered",
+    "attempt": 1,
+    "created_at": FINISHED,
+    "due_at": None,
+    "finished_at": FINISHED,
+    "attempts": [{"at": FINISHED, "status": 204, "error": None, "duration": 0.081}],
+}
+WEBHOOK_SECRET = {"secret": f"whsec_{'QUJD' * 10}QUI=", "created_at": CREATED, "previous": []}
 TASK_TYPE = {
     "name": "simple_calculation",
     "description": "Add, subtract, multiply or divide two numbers.",
@@ -125,6 +139,14 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[int, Any]] = {
     ("GET", "/api/v1/schedules/{schedule_id}"): {200: SCHEDULE},
     ("PATCH", "/api/v1/schedules/{schedule_id}"): {200: {**SCHEDULE, "enabled": False, "next_run": None}},
     ("POST", "/api/v1/schedules/{schedule_id}/run"): {201: WAITING},
+    ("GET", "/api/v1/tasks/{task_id}/deliveries"): {200: {"data": [DELIVERY]}},
+    ("POST", "/api/v1/deliveries/{delivery_id}/replay"): {
+        200: {**DELIVERY, "state": "waiting", "due_at": FINISHED, "finished_at": None}
+    },
+    ("GET", "/api/v1/webhooks/secret"): {200: WEBHOOK_SECRET},
+    ("POST", "/api/v1/webhooks/secret/rotate"): {
+        200: {**WEBHOOK_SECRET, "previous": [{"secret": f"whsec_{'REVG' * 10}REU=", "expires_at": FINISHED}]}
+    },
     ("POST", "/api/v1/files"): {201: FILE},
     ("GET", "/api/v1/files/{file_id}"): {200: FILE},
     ("GET", "/api/v1/task-types"): {200: {"data": [TASK_TYPE]}},

@@ -47,7 +47,9 @@ class TaskRequest(Inbound):
     tags: Annotated[list[Tag], Field(max_length=50)] | None = None
     metadata: JsonObject | None = None
     concurrency_key: str | None = Field(default=None, description="Not available yet: only null.")
-    callback_url: str | None = Field(default=None, description="Not available yet: only null.")
+    callback_url: Annotated[str, Field(min_length=1, max_length=2_048)] | None = Field(
+        default=None, description="Where the task's end is told: https, or a host the operator allows."
+    )
 
 
 class BatchRequest(Inbound):

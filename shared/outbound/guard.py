@@ -38,17 +38,49 @@ async def resolve(url: str, allow: Sequence[str]) -> Checked:
     Raises:
         OutboundRefused: the URL, its scheme or one of its host's addresses. ProviderUnavailable: DNS.
     """
+    parsed, port, is_allowed = _judge(url, allow)
+    addresses = await _look_up(parsed.raw_host.decode("ascii"), port)
+    if not is_allowed and not all(is_public(ip_address(address)) for address in addresses):
+        raise _not_public(parsed)
+    return Checked(parsed, addresses)
+
+
+def check(url: str, allow: Sequence[str]) -> None:
+    """Refuse what needs no resolver to be refused: for a URL that is requested later, and checked again then.
+
+    Raises: OutboundRefused, as ``resolve`` would.
+    """
+    parsed, _, is_allowed = _judge(url, allow)
+    if not is_allowed and _is_surely_private(parsed.raw_host.decode("ascii").lower().removesuffix(".")):
+        raise _not_public(parsed)
+
+
+def _judge(url: str, allow: Sequence[str]) -> tuple[httpx.URL, int, bool]:
+    """The URL taken apart, its port, and whether its host is in ``allow``. Raises: OutboundRefused."""
     parsed = _parse(url)
     port = DEFAULT_PORTS.get(parsed.scheme, 0) if parsed.port is None else parsed.port
     is_allowed = _is_allowed(parsed.host, port, allow)
     _refuse_scheme(parsed.scheme, is_allowed=is_allowed)
-    addresses = await _look_up(parsed.raw_host.decode("ascii"), port)
-    if not is_allowed:
-        for address in addresses:
-            if not is_public(ip_address(address)):
-                # Without the address: the caller may be probing a name only this network knows.
-                raise OutboundRefused(f"{parsed.host} is not a public address (see TASKRUNNER_OUTBOUND_ALLOW)")
-    return Checked(parsed, addresses)
+    return parsed, port, is_allowed
+
+
+def _is_surely_private(host: str) -> bool:
+    """Whether ``host`` spells an address that is not public, in any of inet_aton's ways, or is this machine's name."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return not is_public(ip_address(host))
+    except ValueError:
+        pass
+    try:
+        return not is_public(ip_address(socket.inet_aton(host)))
+    except OSError:
+        return False  # a name
+
+
+def _not_public(url: httpx.URL) -> OutboundRefused:
+    # Without the address: the caller may be probing a name only this network knows.
+    return OutboundRefused(f"{url.host} is not a public address (see TASKRUNNER_OUTBOUND_ALLOW)")
 
 
 def _parse(url: str) -> httpx.URL:

@@ -87,6 +87,7 @@ async def reader(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Read
         "PYTHONPATH": str(ROOT),
         "TASKRUNNER_URL": f"http://{LOOPBACK}:{port}",
         "TASKRUNNER_TASK_MODULES": ",".join(MODULES),
+        "TASKRUNNER_OUTBOUND_ALLOW": LOOPBACK,
     }
     try:
         up = processes.start("taskrunner", "up", "--port", str(port), env=env, cwd=folder)

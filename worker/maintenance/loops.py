@@ -16,8 +16,10 @@ from shared.queue.retention import Cleanup
 from shared.queue.scheduler import LOOK_SECONDS, make_due_ticks, prune_ticks
 from shared.queue.settle import expire
 from shared.queue.stores import Stores
+from shared.queue.webhook_secrets import prune_secrets
 from shared.queue.workers import prune
 from shared.registry import Registry
+from worker.maintenance.webhooks import Courier
 
 CLEANUP_SECONDS = 60.0
 """How often a worker looks whether the day's part is due; it becomes due at 02:00 UTC."""
@@ -46,6 +48,7 @@ CHORES = (
     Chore("prune_workers", 60.0, prune),
     Chore("prune_idempotency_keys", 600.0, prune_keys),
     Chore("sweep_files", 3_600.0, sweep_files),
+    Chore("prune_webhook_secrets", 3_600.0, prune_secrets),
     Chore("prune_ticks", 60.0, prune_ticks),
 )
 
@@ -59,6 +62,10 @@ async def maintain(stores: Stores, registry: Registry) -> None:
     async with asyncio.TaskGroup() as group:
         for chore in (*CHORES, *own):
             group.create_task(_repeat(chore, stores), name=chore.name)
+        if stores.settings.secret_key is None:
+            log.info("webhooks_off", reason="TASKRUNNER_SECRET_KEY is not set")
+        else:
+            group.create_task(Courier(stores).run(), name="webhooks")
 
 
 async def _repeat(chore: Chore, stores: Stores) -> None:
