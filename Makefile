@@ -5,14 +5,17 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up test chaos check bench format lock clean
+.PHONY: help install install-dev up test chaos soak chaos-peers check bench format lock clean
 
 help:
 	@echo "make up       start everything on loopback (Ctrl-C stops it)"
 	@echo "make test     the whole test suite, on real servers from pip"
 	@echo "make chaos    every fault test, the long ones too (CHAOS_REPORT=file keeps recovery times)"
+	@echo "make soak     ten minutes of seeded faults under a seeded load (SECONDS=600 SEED=1)"
+	@echo "make chaos-peers  the same faults beside arq, SAQ and Celery (ten minutes)"
 	@echo "make check    format, lint, types, import rules, dependencies, dead code"
 	@echo "make bench    what the service costs, beside a yardstick (two minutes)"
+	@echo "make bench-peers  the same beside other queues and services (a quarter of an hour; ARGS=--quick: four minutes)"
 	@echo "make install  the virtual environment alone;  make format  make lock  make clean"
 
 $(VENV)/.runtime: requirements.lock pyproject.toml
@@ -41,6 +44,16 @@ test: install-dev
 chaos: install-dev
 	$(BIN)/pytest -m "chaos or not chaos" tests/chaos $(ARGS)
 
+# A failed one keeps its evidence in the folder it names.
+SECONDS ?= 600
+SEED ?= 1
+soak: install-dev
+	@exec $(BIN)/python -m tests.soak --seconds $(SECONDS) --seed $(SEED) $(ARGS)
+
+# The others are installed in PEERS_CACHE (default ~/.cache/taskrunner-bench), each in its own environment.
+chaos-peers: install-dev
+	@exec $(BIN)/python -m tests.peers $(ARGS)
+
 check: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -52,6 +65,10 @@ check: install-dev
 
 bench: install-dev
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+# The others get environments of their own in ~/.cache/taskrunner-bench, or BENCH_CACHE.
+bench-peers: install-dev
+	@exec $(BIN)/python -m benchmarks.compare $(ARGS)
 
 format: install-dev
 	$(BIN)/ruff format .
