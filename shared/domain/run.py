@@ -70,6 +70,8 @@ class StatsRow:
     wait_p95: float | None
     run_p50: float | None
     run_p95: float | None
+    wait_p99: float | None = None
+    run_p99: float | None = None
 
 
 class AI(Protocol):

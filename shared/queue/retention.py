@@ -19,7 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.statements import retention as statements
 from shared.db.statements.retention import OldFile
+from shared.db.statements.schedules import has_run, is_enabled
 from shared.domain.errors import NotFound
+from shared.domain.schedule import CLEANUP
 from shared.logs import get_logger
 from shared.queue.files import FileRecords
 from shared.queue.stores import Stores
@@ -68,13 +70,18 @@ class Cleanup:
         Raises: StoreUnavailable.
         """
         async with stores.db.autocommit() as session:
+            if not await is_enabled(session, CLEANUP):
+                return None
             before = await statements.cutoff(session, days=stores.settings.retention_days)
             if self._walk is None or self._walk.before != before:
                 self._walk = Walk(before)
             if self._walk.is_over:
                 return None
             async with statements.alone(session) as is_alone:
-                return await self._round(session, stores, self._walk) if is_alone else None
+                removed = await self._round(session, stores, self._walk) if is_alone else None
+            if removed is not None and self._walk.is_over:
+                await has_run(session, CLEANUP)
+            return removed
 
     async def _round(self, session: AsyncSession, stores: Stores, walk: Walk) -> Removed:
         started_at = time.monotonic()

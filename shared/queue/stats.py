@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from shared.db.statements import hourly_stats, retention
 from shared.db.statements import stats as statements
 from shared.domain.run import StatsRow
+from shared.domain.statistics import merged
 from shared.queue.stores import Stores
 
 
 async def window(stores: Stores, tenant_id: int, since: datetime, until: datetime) -> list[StatsRow]:
-    """Counts and percentiles by type and queue of tasks created in [since, until)."""
+    """Counts and percentiles by type and queue of tasks created in [since, until).
+
+    What retention may have removed comes from the statistics of its hours: whole hours, percentiles an estimate.
+    """
     async with stores.db.autocommit() as session:
-        return await statements.window(session, tenant_id, since, until)
+        kept_since = await retention.cutoff(session, days=stores.settings.retention_days)
+        rows = await statements.window(session, tenant_id, max(since, kept_since), until)
+        if since < kept_since:
+            rows += await hourly_stats.window(session, tenant_id, since, min(until, kept_since))
+    return merged(rows)

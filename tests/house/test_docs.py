@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from typing import Any
 
 import pytest
 import typer.main
 from pydantic import SecretStr
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from service.app import build
 from service.cli.exits import ExitCode
@@ -40,7 +41,7 @@ def commands() -> dict[str, set[str]]:
     return {name: options(command) for name, command in group.commands.items()}
 
 
-def options(command: TyperCommand | TyperGroup) -> set[str]:
+def options(command: Any) -> set[str]:
     """Of a group: those of any command in it."""
     own = {"--help"}.union(*(parameter.opts for parameter in command.params))
     inner = command.commands.values() if isinstance(command, TyperGroup) else ()

@@ -11,6 +11,7 @@ from functools import partial
 from shared.domain.errors import StoreUnavailable
 from shared.logs import get_logger
 from shared.queue.files import sweep_files
+from shared.queue.hourly_stats import generate_hourly_stats
 from shared.queue.idempotency import prune_keys
 from shared.queue.retention import Cleanup
 from shared.queue.scheduler import LOOK_SECONDS, make_due_ticks, prune_ticks
@@ -50,6 +51,7 @@ CHORES = (
     Chore("sweep_files", 3_600.0, sweep_files),
     Chore("prune_webhook_secrets", 3_600.0, prune_secrets),
     Chore("prune_ticks", 60.0, prune_ticks),
+    Chore("generate_hourly_stats", 60.0, generate_hourly_stats),
 )
 
 

@@ -82,9 +82,9 @@ class OldFile:
 
 
 @asynccontextmanager
-async def alone(session: AsyncSession) -> AsyncIterator[bool]:
-    """Hold the cleanup's lock on this session's connection; False: another session holds it."""
-    if not (await session.execute(TRY_LOCK, {"id": LOCK_ID})).scalar_one():
+async def alone(session: AsyncSession, lock_id: int = LOCK_ID) -> AsyncIterator[bool]:
+    """Hold a chore's lock on this session's connection; False: another session holds it."""
+    if not (await session.execute(TRY_LOCK, {"id": lock_id})).scalar_one():
         yield False
         return
     try:
@@ -93,7 +93,7 @@ async def alone(session: AsyncSession) -> AsyncIterator[bool]:
         # Cancelled or failed, perhaps in mid-statement: the lock ends with the connection, which nobody uses again.
         await session.invalidate()
         raise
-    await session.execute(UNLOCK, {"id": LOCK_ID})
+    await session.execute(UNLOCK, {"id": lock_id})
 
 
 async def cutoff(session: AsyncSession, *, days: int) -> datetime:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.domain.run import StatsRow
@@ -16,10 +17,10 @@ WINDOW = text("""
            count(*) FILTER (WHERE t.status = 'FAILED') AS failed,
            count(*) FILTER (WHERE t.status = 'CANCELLED') AS cancelled,
            count(*) FILTER (WHERE t.attempt > 1) AS retried,
-           percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (
+           percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (
                ORDER BY EXTRACT(EPOCH FROM t.started_at - GREATEST(t.created_at, t.run_at))::float8
            ) FILTER (WHERE t.started_at IS NOT NULL) AS wait,
-           percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (
+           percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (
                ORDER BY EXTRACT(EPOCH FROM t.finished_at - t.started_at)::float8
            ) FILTER (WHERE t.finished_at IS NOT NULL AND t.started_at IS NOT NULL) AS run
     FROM tasks t
@@ -31,23 +32,28 @@ WINDOW = text("""
 async def window(session: AsyncSession, tenant_id: int, since: datetime, until: datetime) -> list[StatsRow]:
     """Tasks created in [since, until). Times are seconds."""
     rows = await session.execute(WINDOW, {"tenant_id": tenant_id, "since": since, "until": until})
-    return [
-        StatsRow(
-            type=row.type,
-            queue=row.queue,
-            submitted=row.submitted,
-            completed=row.completed,
-            failed=row.failed,
-            cancelled=row.cancelled,
-            retried=row.retried,
-            wait_p50=_nth(row.wait, 0),
-            wait_p95=_nth(row.wait, 1),
-            run_p50=_nth(row.run, 0),
-            run_p95=_nth(row.run, 1),
-        )
-        for row in rows
-    ]
+    return [stats_of(row) for row in rows]
 
 
-def _nth(values: list[float] | None, index: int) -> float | None:
-    return None if values is None else round(values[index], 6)
+def stats_of(row: Row[Any]) -> StatsRow:
+    """A row with counts, and with ``wait`` and ``run`` as arrays of p50, p95 and p99."""
+    return StatsRow(
+        type=row.type,
+        queue=row.queue,
+        submitted=row.submitted,
+        completed=row.completed,
+        failed=row.failed,
+        cancelled=row.cancelled,
+        retried=row.retried,
+        wait_p50=_nth(row.wait, 0),
+        wait_p95=_nth(row.wait, 1),
+        wait_p99=_nth(row.wait, 2),
+        run_p50=_nth(row.run, 0),
+        run_p95=_nth(row.run, 1),
+        run_p99=_nth(row.run, 2),
+    )
+
+
+def _nth(values: list[float | None] | None, index: int) -> float | None:
+    value = None if values is None else values[index]
+    return None if value is None else round(value, 6)

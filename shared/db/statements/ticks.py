@@ -1,8 +1,8 @@
 """Ticks: which schedules are due, and the one statement that makes each tick's task, once.
 
 The primary key (schedule, tick time) decides: whoever comes second, however late, inserts neither tick nor task.
-The schedule's row is locked for the length of the statement, and must have the version that was planned on: a pause or a
-change that was answered holds.
+The schedule's row is locked for the length of the statement, and must have the version that was planned on: a pause
+or a change that was answered holds.
 """
 
 from __future__ import annotations

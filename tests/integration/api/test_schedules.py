@@ -200,8 +200,8 @@ async def test_what_is_built_in_can_be_paused_and_nothing_else(api: httpx.AsyncC
 async def test_another_tenants_schedule_is_not_there(api: httpx.AsyncClient, stores: Stores) -> None:
     schedule = await made(api)
     async with stores.db.autocommit() as session:
-        await session.execute(text("INSERT INTO tenants (id, name) VALUES (77, 'other') ON CONFLICT DO NOTHING"))
-        await session.execute(text("UPDATE schedules SET tenant_id = 77 WHERE id = :id"), {"id": UUID(schedule["id"])})
+        await session.execute(text("INSERT INTO tenants (id, name) VALUES (2, 'other') ON CONFLICT DO NOTHING"))
+        await session.execute(text("UPDATE schedules SET tenant_id = 2 WHERE id = :id"), {"id": UUID(schedule["id"])})
     assert_problem(await api.get(schedule["links"]["self"]), 404, "not_found")
     assert_problem(await api.patch(schedule["links"]["self"], json={"enabled": False}), 404, "not_found")
     assert_problem(await api.delete(schedule["links"]["self"]), 404, "not_found")

@@ -18,7 +18,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
-from shared.db.statements import claim, liveness, lookup, moves, queues, settle, workers
+from shared.db.statements import claim, hourly_stats, liveness, lookup, moves, queues, settle, workers
 from shared.db.statements.claim import Claimant
 from shared.domain.states import Status
 from shared.domain.task import TaskFilter
@@ -127,6 +127,7 @@ CASES: dict[str, tuple[Call, set[str]]] = {
     "cancel": (lambda s, ids: moves.cancel(s, OURS, ids[0]), ONE_OF_TENANT),
     "retry": (lambda s, ids: moves.retry(s, OURS, ids[0]), ONE_OF_TENANT),
     "expire": (lambda s, _: moves.expire(s, most=500), {"tasks_expiry", "tasks_pkey"}),
+    "statistics of an hour": (lambda s, _: hourly_stats.generate(s, NOW), {"tasks_pkey"}),
     "names of queues": (lambda s, _: queues.names(s), {"tasks_claim"}),
     "loads of queues": (lambda s, _: queues.loads(s, OURS, list(QUEUES), most=100), {"tasks_claim"}),
     "running by queue": (lambda s, _: queues.running(s, OURS), {"tasks_running"}),
