@@ -43,7 +43,7 @@ class PrivateLoop:
         self.heartbeat = self.run(self._open(settings))
 
     async def _open(self, settings: Settings) -> HeartbeatConnection:
-        stores = StoresByHand(settings, pool_size=4, overflow=0, application="private-loop")
+        stores = StoresByHand(settings, pool_size=8, overflow=0, application="private-loop")
         stores.unsent = []
         self.stores = await self._opened.enter_async_context(stores)
         url = settings.database_url.get_secret_value()
