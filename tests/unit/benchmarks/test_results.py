@@ -1,0 +1,72 @@
+"""The page of results is written from what was kept, whatever of it failed or is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from benchmarks import written
+from benchmarks.peers.catalogue import ALL, chosen
+from benchmarks.race import Track
+from benchmarks.results import document, ratio
+from benchmarks.targets import targets
+
+FACTS = {"packages": [], "settings": "as it comes", "keeps": "nothing", "is_durable": True}
+
+
+def track(**figures: list[float]) -> Track:
+    return Track({name: list(values) for name, values in figures.items()})
+
+
+def peers(**tracks: Track) -> dict[str, Any]:
+    return {"where": ["here"], "facts": dict.fromkeys(tracks, FACTS), "tracks": document(tracks)}
+
+
+def test_a_ratio_is_the_median_of_the_rounds_own() -> None:
+    tracks = document({"ours": track(drain=[100, 300, 900]), "arq": track(drain=[10, 10, 100])})
+    assert ratio(tracks, "drain", "ours", "arq") == 10
+    assert ratio(tracks, "drain", "ours", "saq") is None
+
+
+def test_the_nearest_queue_decides_whether_ours_is_ahead() -> None:
+    part = peers(ours=track(drain=[1_000.0]), arq=track(drain=[100.0]), huey=track(drain=[1_250.0]))
+    nearest, arq, *_ = targets({"peers": part})
+    assert ("huey" in nearest.reach, nearest.measured, nearest.is_reached) == (True, "0.8 ×", False)
+    assert (arq.measured, arq.is_reached) == ("10 ×", True)
+
+
+def test_what_was_not_measured_is_neither_reached_nor_missed() -> None:
+    assert {(one.measured, one.is_reached) for one in targets({})} == {("not measured", None)}
+
+
+def test_growth_is_the_largest_size_beside_the_smallest() -> None:
+    sizes = {
+        "1000": track(claim_by_order=[2.0]),
+        "10000": track(claim_by_order=[9.0]),
+        "100000": track(claim_by_order=[3.0]),
+    }
+    growth = {"waiting": document(sizes)}
+    (row,) = (one for one in targets({"growth": growth}) if one.figure.startswith("claim by order, 1,000"))
+    assert ("1.5" in row.measured, row.is_reached) == (True, False)
+
+
+def test_a_queue_that_failed_stands_on_the_page_with_its_error() -> None:
+    failed = Track()
+    failed.fail("round 1", RuntimeError("some lines\nits worker ended"))
+    page = written.page({"peers": peers(ours=track(drain=[1_000.0, 2_000.0]), saq=failed)})
+    assert "saq **failed**, round 1: its worker ended" in page
+    assert "| ours | 1,500 (1,000–2,000) |" in page
+
+
+def test_a_part_that_failed_as_a_whole_leaves_a_page() -> None:
+    failed = {"where": ["here"], "failure": "no disk"}
+    page = written.page({"peers": failed, "services": failed, "growth": failed})
+    assert page.count("**failed**: no disk") == 3
+
+
+def test_a_library_names_all_of_its_columns() -> None:
+    assert [peer.name for peer in chosen("ours,pgqueuer")] == ["ours", "pgqueuer", "pgqueuer 100"]
+    assert chosen(None) == ALL
+    with pytest.raises(ValueError, match="unknown: rq"):
+        chosen("arq,rq")
