@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any, cast
 from uuid import UUID
@@ -65,8 +66,7 @@ class HintQueue:
 
     async def take(self, queues: Sequence[str], most: int) -> Taken:
         """Pop up to ``most`` due hints: by queue as given, then priority, then time."""
-        sets = [queue_key(queue, priority) for queue in queues for priority in PRIORITIES]
-        wakes = [wake_key(queue) for queue in queues]
+        sets, wakes = _keys_of(tuple(queues))
         arguments: list[Any] = [most, JOB_PREFIX, len(PRIORITIES), JOB_TTL_EXTRA_MS, *wakes]
         ids, next_due = cast("tuple[list[bytes], int]", await self._take(keys=sets, args=arguments))
         return Taken([UUID(raw.decode()) for raw in ids], None if next_due < 0 else next_due)
@@ -76,6 +76,12 @@ async def offer_hints(broker: Broker, queue: HintQueue, hints: Sequence[Hint]) -
     """Add ``hints`` if Redis answers at once. False: they are dropped, and the poll will find the tasks."""
     batches = 1 + len(hints) // LUA_BATCH
     return await broker.guarded(queue.add(hints), timeout=ADD_TIMEOUT * batches) is not None
+
+
+@lru_cache(maxsize=64)
+def _keys_of(queues: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """The sets in pick order, and the wake lists."""
+    return [queue_key(queue, priority) for queue in queues for priority in PRIORITIES], [wake_key(q) for q in queues]
 
 
 def _arguments(hint: Hint) -> list[Any]:

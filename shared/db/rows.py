@@ -88,7 +88,9 @@ def progress_of(stored: dict[str, Any] | None) -> Progress | None:
 
 
 def progress_json(progress: Progress | None) -> str | None:
-    return None if progress is None else dumps(asdict(progress))
+    if progress is None:
+        return None
+    return dumps({"percent": progress.percent, "message": progress.message, "updated_at": progress.updated_at})
 
 
 def dumps(value: Any) -> str:

@@ -20,6 +20,7 @@ from arq.connections import RedisSettings
 
 from shared.broker.keys import TASK_FUNCTION
 from shared.domain.errors import ConfigurationError, StoreUnavailable
+from shared.heap import leave_to_the_process
 from shared.logs import configure_logs
 from shared.settings import Settings, load_settings
 from worker.runtime import Runtime
@@ -78,6 +79,7 @@ class TaskWorker(arq.worker.Worker):
         # arq's own dictConfig has run since __init__: ours goes last.
         configure_logs(self._settings)
         async with Runtime(self._settings, burst=self.burst) as self._runtime:
+            leave_to_the_process()
             try:
                 await self._runtime.run()
             except DeclaredDead:
