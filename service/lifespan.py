@@ -14,6 +14,7 @@ from service.health import readiness
 from shared import notify
 from shared.children import end
 from shared.domain.errors import StoreUnavailable
+from shared.heap import leave_to_the_process
 from shared.logs import get_logger
 from shared.queue.keys import ensure_bootstrap_key
 from shared.queue.liveness import watch_for_ever
@@ -41,6 +42,7 @@ async def stand(app: FastAPI, settings: Settings, registry: Registry) -> AsyncIt
             asyncio.create_task(watch_for_ever(stores), name="death-watch"),
             asyncio.create_task(_say_ready(stores), name="say-ready"),
         )
+        leave_to_the_process()
         log.info("api_started", task_types=len(registry))
         try:
             yield
