@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import demo, doctor, fleet, inspection, process, queues, schedules, tasks, workers
+from service.cli import bench, demo, doctor, fleet, inspection, process, queues, schedules, tasks, workers
 
 INTERRUPTED = 130
 
@@ -28,6 +28,7 @@ queues.register(app)
 inspection.register(app)
 demo.register(app)
 doctor.register(app)
+bench.register(app)
 
 
 def main() -> None:
