@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -44,6 +45,8 @@ class Executions:
         self._all_settled.set()
         self._is_abandoned = False
         self.started = 0
+        self.ended: Counter[tuple[int, str]] = Counter()
+        """Tasks that became final here, by tenant and queue; whoever tells of them takes them out."""
 
     @property
     def running(self) -> int:
@@ -143,7 +146,10 @@ class Executions:
                 self._slots.paid()
                 if not self._unsettled:
                     self._all_settled.set()
-                _tell(execution, verdict, written.result())
+                settled = written.result()
+                if settled is not None and settled.status.is_final:
+                    self.ended[task.tenant_id, task.queue] += 1
+                _tell(execution, verdict, settled)
             case StoreUnavailable():
                 log.warning("settle_failed", reason="database away", **execution.facts())
                 asyncio.get_running_loop().call_later(SETTLE_PAUSE_SECONDS, again)

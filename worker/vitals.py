@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import psutil
 
 from shared.broker.keys import HEALTH_KEY
+from shared.broker.throughput import count_ended
 from shared.children import end
 from shared.domain.errors import StoreUnavailable
 from shared.logs import get_logger
@@ -70,16 +72,18 @@ class Vitals:
             if (reading := self._newest) is None:
                 watcher.failed()
                 continue
-            await self._tell_arq()
+            await self._tell_redis()
             await watcher.judge(reading.beat.counters, asked_at=reading.asked_at, answered_at=reading.answered_at)
 
-    async def _tell_arq(self) -> None:
-        """The key that ``arq --check`` looks for."""
+    async def _tell_redis(self) -> None:
+        """The key that ``arq --check`` looks for, and what ended since the last time."""
         runtime = self._runtime
         broker, executions = runtime.stores.broker, runtime.executions
         health = f"state={runtime.state} running={executions.running} started={executions.started}"
         expiry_ms = round(runtime.settings.lease_seconds * 1000)
         await broker.guarded(broker.queue.set(HEALTH_KEY, health, px=expiry_ms))
+        ended, executions.ended = executions.ended, Counter()
+        await count_ended(broker, ended)
 
 
 async def _tick(heartbeat: Heartbeat) -> None:

@@ -15,7 +15,8 @@ TASK = "0190-task"
 
 def call(verb: str, code: int | None, /, **given: Any) -> Call:
     """An answer to ``verb``; what is no field of a call is of the task it shows."""
-    known = {name: given.pop(name) for name in ("key", "retry_after", "asked_at", "answered_at") if name in given}
+    names = ("key", "retry_after", "asked_at", "answered_at", "queue")
+    known = {name: given.pop(name) for name in names if name in given}
     task = {"id": TASK, "status": "PENDING", "generation": 1, **given} if code in {200, 201, 202} else {}
     times = {"asked_at": 1.0, "answered_at": 2.0, **known}
     return Call(verb, status=code, body=task, task_id=None if verb == "submit" else TASK, **times)
@@ -74,6 +75,40 @@ def test_a_history_without_a_fault_passes() -> None:
 
 def test_an_outage_told_as_503_with_retry_after_passes() -> None:
     assert violations(with_calls(call("get", 503, retry_after="2"), call("get", None))) == []
+
+
+def gate(verb: str, asked_at: float, answered_at: float, queue: str = "q", status: int | None = 200) -> Call:
+    return Call(verb, asked_at, answered_at, status, queue=queue)
+
+
+def paused(*gates: Call) -> Evidence:
+    """The task's runs began at 90 and 100 by the database's clock, which is 10 ahead of the client's."""
+    return replace(with_row(queue="q"), calls=[*completed().calls, *gates], offset=10.0)
+
+
+@pytest.mark.parametrize(
+    "gates",
+    [
+        [gate("pause", 89.5, 90.5)],
+        [gate("pause", 70, 71), gate("resume", 79, 81)],
+        [gate("pause", 70, 71), gate("resume", 69, 70.5)],
+        [gate("pause", 70, 71), gate("resume", 60, 65, status=None)],
+        [gate("pause", 70, 71, "another")],
+        [gate("pause", 70, 71, status=404)],
+        [gate("pause", 91, 92)],
+    ],
+    ids=[
+        "under way",
+        "resumed",
+        "raced by a resume",
+        "a resume without an answer",
+        "another queue",
+        "refused",
+        "later",
+    ],
+)
+def test_a_run_that_a_pause_allows_passes(gates: list[Call]) -> None:
+    assert "ran_while_paused" not in found(paused(*gates))
 
 
 def failed_once(generation: int) -> list[Attempt]:
@@ -139,6 +174,15 @@ PLANTED: dict[str, tuple[str, Callable[[], Evidence]]] = {
     "cancelled with 202, and it ran again": (
         "untrue_answer",
         lambda: with_calls(call("cancel", 202, status="PROCESSING", started_at="1970-01-01T00:01:30Z")),
+    ),
+    "it ran while its queue was paused": ("ran_while_paused", lambda: paused(gate("pause", 70, 71))),
+    "it ran after a later pause": (
+        "ran_while_paused",
+        lambda: paused(gate("pause", 60, 61), gate("resume", 62, 63), gate("pause", 82, 83)),
+    ),
+    "another queue was resumed": (
+        "ran_while_paused",
+        lambda: paused(gate("pause", 70, 71), gate("resume", 72, 73, "another")),
     ),
     "retried with 200, and it was not": ("untrue_answer", lambda: with_calls(call("retry", 200, generation=2))),
 }

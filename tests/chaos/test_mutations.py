@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from shared.queue.stores import Stores
 from shared.settings import Settings
 from tests.support.mutations import Both, Code, Mutation, Schema, Sql, alter, without
-from tests.support.scenes import liveness, lost_words, moves, ownership, ticking
+from tests.support.scenes import liveness, lost_words, moves, operations, ownership, ticking
 from tests.support.scenes.liveness import a_watch
 from tests.support.scenes.making import Scene, by_hint, by_poll
 from tests.support.scenes.moves import somebody_writes
@@ -24,6 +24,7 @@ BY_IDS, BY_ORDER = "shared.db.statements.claim:BY_IDS", "shared.db.statements.cl
 SETTLE = "shared.db.statements.settle:SETTLE"
 RESCUE, RELEASE = "shared.db.statements.liveness:RESCUE", "shared.db.statements.liveness:RELEASE"
 KEY_LOCK, KEY_FIND = "shared.db.statements.idempotency:LOCK", "shared.db.statements.idempotency:FIND"
+PURGE = "shared.db.statements.queues:PURGE"
 WATCH = "shared.domain.deathwatch:DeathWatch"
 TICK = "shared.db.statements.ticks:MAKE"
 
@@ -294,7 +295,42 @@ SCHEDULES = [
         "a timing of before made a task",
     ),
 ]
-GUARDS = [*OWNERSHIP, *MOVES, *LIVENESS, *LOST_WORDS, *SCHEDULES]
+OPERATIONS = [
+    *(
+        Guard(
+            f"tenant of the pause in {way}",
+            Sql(where, "q.tenant_id = t.tenant_id AND ", ""),
+            operations.another_tenant_pauses(claim),
+            "another tenant's pause held a task",
+        )
+        for way, where, claim in (("claim by id", BY_IDS, by_hint), ("poll", BY_ORDER, by_poll))
+    ),
+    Guard(
+        "wait for claims in pause",
+        Code(
+            "shared.queue.queues:pause",
+            "range(CLAIM_LOOKS)",
+            "range(0)",
+            used_in=("tests.support.scenes.operations",),
+        ),
+        operations.a_pause_meets_a_claim,
+        "a claim was under way when the pause was answered",
+    ),
+    Guard("SKIP LOCKED in purge", Sql(PURGE, LOCKED, ""), operations.a_purge_meets_a_lock, "a purge waited for a lock"),
+    Guard(
+        "tenant in purge",
+        Sql(PURGE, "t.tenant_id + 0 = :tenant_id", ":tenant_id > 0"),
+        operations.a_purge_of_another_tenant,
+        "a purge took another tenant's task",
+    ),
+    Guard(
+        "drain in the heartbeat",
+        Sql("shared.db.heartbeat:BEAT", "CASE state WHEN 'draining' THEN state ELSE $2 END", "$2"),
+        operations.a_drained_worker_beats,
+        "a drain was forgotten",
+    ),
+]
+GUARDS = [*OWNERSHIP, *MOVES, *LIVENESS, *LOST_WORDS, *SCHEDULES, *OPERATIONS]
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name.replace(" ", "-"))

@@ -19,6 +19,8 @@ KEEPS_ATTEMPT = frozenset({"failed", "retried", "timed_out", "cancelled"})
 ENDS_GENERATION = frozenset({"failed", "cancelled"})
 """Outcomes that only a final state has. A timed out or lost run may be the last one, or not."""
 CLOCK_SLACK = 0.001
+PAUSE_SLACK = 0.01
+"""How exactly a client's time is known by the database's clock, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Call:
     retry_after: str | None = None
     key: str | None = None
     task_id: str | None = None
+    queue: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Row:
     created_at: float = 0.0
     key: str = ""
     pid: int | None = None
+    queue: str = ""
     attempts: Sequence[Attempt] = ()
 
     @property
@@ -86,14 +90,23 @@ class Row:
         # Only a final row of this generation, or a running one, holds a run that has no record of its own.
         return len(self.attempts) + (self.started_at is not None)
 
+    @property
+    def starts(self) -> list[float]:
+        """When each of these was claimed."""
+        return [a.started_at for a in self.attempts] + ([] if self.started_at is None else [self.started_at])
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that is known about one fault test. Tasks of unknown origin in ``rows`` are judged, too."""
+    """All that is known about one fault test. Tasks of unknown origin in ``rows`` are judged, too.
+
+    ``offset`` added to a call's time is the database's clock then.
+    """
 
     calls: Sequence[Call]
     ledger: Sequence[Effect]
     rows: Sequence[Row]
+    offset: float = 0.0
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -294,6 +307,25 @@ def _ran_on(row: Row, generation: int, started_at: float) -> Iterator[Violation]
         yield Violation("untrue_answer", row.id, "its run was to be cancelled, and another began")
 
 
+def _paused_gives_nothing(evidence: Evidence) -> Iterator[Violation]:
+    """After the 200 of a pause no run of that queue begins, until somebody asks for a resume."""
+    pauses = [c for c in evidence.calls if c.verb == "pause" and c.status == 200]
+    resumes = [c for c in evidence.calls if c.verb == "resume"]
+    for row in evidence.rows:
+        for at in (start - evidence.offset for start in row.starts):
+            before = [p for p in pauses if p.queue == row.queue and at > p.answered_at + PAUSE_SLACK]
+            for pause in before:
+                if not any(_may_have_ended(pause, resume, at) for resume in resumes):
+                    detail = f"begun {at - pause.answered_at:.3f} s after the 200 of a pause of {row.queue}"
+                    yield Violation("ran_while_paused", row.id, detail)
+
+
+def _may_have_ended(pause: Call, resume: Call, at: float) -> bool:
+    """Whether ``resume`` may have come after ``pause``, and before ``at``. One without an answer may come late."""
+    is_later = resume.status is None or resume.answered_at >= pause.asked_at
+    return resume.queue == pause.queue and is_later and resume.asked_at <= at + PAUSE_SLACK
+
+
 RULES: tuple[Callable[[Evidence], Iterator[Violation]], ...] = (
     _accepted_exists,
     _every_task_ended,
@@ -306,4 +338,5 @@ RULES: tuple[Callable[[Evidence], Iterator[Violation]], ...] = (
     _starts_are_claimed,
     _result_is_the_owners,
     _answers_hold,
+    _paused_gives_nothing,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,8 @@ from tests.support.checker import Attempt, Call, Effect, Evidence, Row
 TASKS = """
     SELECT t.id::text, t.status, t.version, t.attempt, t.max_attempts, t.generation, t.losses, t.cancel_requested,
            t.outcome, t.result ->> 'text' AS result, extract(epoch FROM t.started_at)::float8 AS started_at,
-           extract(epoch FROM t.created_at)::float8 AS created_at, COALESCE(t.input ->> 'key', '') AS key, w.pid
+           extract(epoch FROM t.created_at)::float8 AS created_at, COALESCE(t.input ->> 'key', '') AS key, w.pid,
+           t.queue
     FROM tasks t LEFT JOIN workers w ON w.id = t.worker_id ORDER BY t.id
 """
 ATTEMPTS = """
@@ -33,9 +35,21 @@ async def gathered(database_url: str, ledger: Path, calls: Sequence[Call]) -> Ev
                 task_id, *facts = record.values()
                 attempts[task_id].append(Attempt(*facts))
             rows = [Row(**record, attempts=attempts[record["id"]]) for record in await connection.fetch(TASKS)]
+        offset = await _offset(connection)
     finally:
         await connection.close(timeout=5)
-    return Evidence(calls, ledger_of(ledger), rows)
+    return Evidence(calls, ledger_of(ledger), rows, offset)
+
+
+async def _offset(connection: asyncpg.Connection) -> float:
+    """What to add to this process's monotonic time to have the database's clock: by the quickest of some answers."""
+    readings: list[tuple[float, float]] = []
+    for _ in range(5):
+        asked_at = time.monotonic()
+        told = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8", timeout=60)
+        answered_at = time.monotonic()
+        readings.append((answered_at - asked_at, told - (asked_at + answered_at) / 2))
+    return min(readings)[1]
 
 
 def ledger_of(path: Path) -> list[Effect]:

@@ -101,6 +101,15 @@ class Load:
     async def retry(self, task_id: str) -> Call:
         return await self.ask("retry", "POST", f"/tasks/{task_id}/retry", task_id=task_id)
 
+    async def pause(self, queue: str) -> Call:
+        return await self.ask("pause", "POST", f"/queues/{queue}/pause", queue=queue)
+
+    async def resume(self, queue: str) -> Call:
+        return await self.ask("resume", "POST", f"/queues/{queue}/resume", queue=queue)
+
+    async def purge(self, queue: str) -> Call:
+        return await self.ask("purge", "DELETE", f"/queues/{queue}/tasks", queue=queue)
+
     async def ask(
         self,
         verb: str,
@@ -110,6 +119,7 @@ class Load:
         json: object = None,
         key: str | None = None,
         task_id: str | None = None,
+        queue: str | None = None,
     ) -> Call:
         """One request, kept in the history whatever comes of it."""
         asked_at = time.monotonic()
@@ -117,10 +127,10 @@ class Load:
         try:
             answer = await self._http.request(method, path, json=json, headers=headers)
         except httpx.TransportError:
-            call = Call(verb, asked_at, time.monotonic(), None, key=key, task_id=task_id)
+            call = Call(verb, asked_at, time.monotonic(), None, key=key, task_id=task_id, queue=queue)
         else:
             told, after = _body_of(answer), answer.headers.get("Retry-After")
-            call = Call(verb, asked_at, time.monotonic(), answer.status_code, told, after, key, task_id)
+            call = Call(verb, asked_at, time.monotonic(), answer.status_code, told, after, key, task_id, queue)
         self.calls.append(call)
         return call
 
