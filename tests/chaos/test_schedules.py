@@ -26,8 +26,8 @@ from tests.support.stories import DONE
 
 TICKS = 25
 STOPPED_SECONDS = 9.0
-LATEST_SECONDS = 3.0
-"""A tick is due within a second; five workers that start on two cores need some of it themselves."""
+LATEST_SECONDS = 10.0
+"""From then on a tick would count as missed. (Under no load, a second.)"""
 MADE = "SELECT count(*) FROM tasks WHERE metadata ->> 'schedule' = 'often'"
 WHEN = "SELECT metadata ->> 'tick', created_at FROM tasks WHERE metadata ->> 'schedule' = 'often' ORDER BY 1"
 

@@ -9,9 +9,11 @@ from uuid import UUID
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import text
 
-from service.schemas.schedules import EVERY_MINUTE, NIGHTLY, SchedulePage, ScheduleView
+from service.schemas.schedules import EVERY_MINUTE, NIGHTLY, SchedulePage, SchedulePatch, ScheduleView
 from service.schemas.tasks import TaskView
 from shared.domain.schedule import BUILT_IN
 from shared.queue.stores import Stores
@@ -208,3 +210,23 @@ async def test_another_tenants_schedule_is_not_there(api: httpx.AsyncClient, sto
     assert_problem(await api.post(schedule["links"]["run"]), 404, "not_found")
     assert schedule["id"] not in {one["id"] for one in (await api.get(URL)).json()["data"]}
     await made(api, name=schedule["name"])
+
+
+texts = st.text(max_size=12) | st.sampled_from(["* * * * *", "0 0 30 2 *", "@daily", "UTC", "Asia/Tokyo", "all", "a"])
+values = st.none() | st.booleans() | st.integers() | st.floats() | texts | st.just(EVERY_MINUTE["input"])
+bodies = st.dictionaries(st.sampled_from([*SchedulePatch.model_fields, "surplus"]), values, max_size=4)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=bodies, method=st.sampled_from(["POST", "PATCH"]))
+async def test_any_schedule_is_taken_or_refused(api: httpx.AsyncClient, body: dict[str, Any], method: str) -> None:
+    headers = {"content-type": "application/json"}
+    if method == "POST":
+        content = json.dumps({**EVERY_MINUTE, **body})
+        answer = await api.post(URL, content=content, headers=headers)
+    else:
+        [any_one, *_] = (await api.get(URL)).json()["data"]
+        answer = await api.patch(any_one["links"]["self"], content=json.dumps(body), headers=headers)
+    assert answer.status_code in {200, 201, 400, 409, 422}, answer.text
+    if answer.status_code < 300:
+        ScheduleView.model_validate_json(answer.content)
