@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from shared.settings import Settings
 
-RUN: ContextVar[Callable[[], Mapping[str, object]] | None] = ContextVar("run", default=None)
-"""The facts of the run that a line belongs to, made only when a line is written."""
+FACTS: ContextVar[Callable[[], Mapping[str, object]] | None] = ContextVar("facts", default=None)
+"""What every line of the run or the request at hand carries; made only when a line is written."""
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -34,7 +34,7 @@ def configure_logs(settings: Settings) -> None:
     """Send structlog and the standard library's loggers to stderr, in one format."""
     chain: list[Processor] = [
         structlog.contextvars.merge_contextvars,
-        merge_run,
+        merge_facts,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -72,10 +72,10 @@ def configure_logs(settings: Settings) -> None:
     )
 
 
-def merge_run(_logger: object, _method: str, facts: EventDict) -> EventDict:
-    """Every line of a run carries its facts; those of the line itself go first."""
-    of_run = RUN.get()
-    return facts if of_run is None else {**of_run(), **facts}
+def merge_facts(_logger: object, _method: str, facts: EventDict) -> EventDict:
+    """Every line carries the facts of its run or request; its own go first."""
+    known = FACTS.get()
+    return facts if known is None else {**known(), **facts}
 
 
 def _escape_event(_logger: object, _method: str, facts: EventDict) -> EventDict:

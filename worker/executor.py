@@ -29,7 +29,7 @@ from shared.domain.retry import DEFAULT_RETRY, Never, RetryPolicy
 from shared.domain.states import Status
 from shared.domain.task import ClaimedTask, Progress
 from shared.domain.verdict import Attempted, Verdict, decide
-from shared.logs import RUN, get_logger
+from shared.logs import FACTS, get_logger
 from worker.blocking import ChildDied, HandlerFailed
 from worker.context import LiveRun
 from worker.routine import routine
@@ -68,7 +68,7 @@ class Execution:
             self._end(Interrupted())
             return
         context = contextvars.copy_context()
-        context.run(RUN.set, self.facts)
+        context.run(FACTS.set, self.facts)
         try:
             prepared = self._handlers.prepare(self.task, on_start=self._begin)
         except (UnknownTaskType, InputRefused) as error:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 
-import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.problems import path_as_sent
 from shared.domain.ids import new_id
-from shared.logs import get_logger
+from shared.logs import FACTS, get_logger
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 SLOW_SECONDS = 1.0
 
 log = get_logger(__name__)
+plain_log = logging.getLogger(__name__)
 
 
 class RequestContext:
@@ -41,12 +42,12 @@ class RequestContext:
                 message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
-        tokens = structlog.contextvars.bind_contextvars(request_id=request_id)
+        token = FACTS.set(lambda: {"request_id": request_id})
         try:
             await self.app(scope, receive, with_id)
         finally:
             _log_access(scope, status, time.perf_counter() - started)
-            structlog.contextvars.reset_contextvars(**tokens)
+            FACTS.reset(token)
 
 
 def _request_id(scope: Scope) -> str:
@@ -60,6 +61,8 @@ def _log_access(scope: Scope, status: int, seconds: float) -> None:
     """Errors and slow answers at INFO; the rest, a line a request under load, at DEBUG."""
     waited_on_purpose = b"wait=" in scope["query_string"]
     is_notable = status >= 500 or status == 0 or (seconds > SLOW_SECONDS and not waited_on_purpose)
+    if not (is_notable or plain_log.isEnabledFor(logging.DEBUG)):
+        return  # asked first: a line that is made and then dropped is a twentieth of a request
     write = log.info if is_notable else log.debug
     write(
         "request_ended", method=scope["method"], path=path_as_sent(scope), status=status, ms=round(seconds * 1_000, 1)

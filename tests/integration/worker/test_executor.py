@@ -14,7 +14,7 @@ import worker.executor
 from shared.domain.states import AttemptOutcome, Status
 from shared.domain.task import Task
 from shared.domain.verdict import completed, released
-from shared.logs import merge_run
+from shared.logs import merge_facts
 from shared.queue.cancel import cancel
 from shared.queue.lookup import get_task, list_attempts
 from tests.integration.worker.conftest import TENANT, Bench
@@ -245,7 +245,7 @@ async def test_a_result_that_is_no_object_reads_as_it_was_written(bench: Bench, 
 async def test_every_line_of_a_run_carries_its_facts_and_no_payload(bench: Bench) -> None:
     capture = structlog.testing.LogCapture()
     before = structlog.get_config()["processors"]
-    structlog.configure(processors=[merge_run, capture])
+    structlog.configure(processors=[merge_facts, capture])
     try:
         execution = await bench.execution("raises", "other", request_id="req-1")
         await bench.finish(execution)
