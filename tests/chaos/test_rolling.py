@@ -14,7 +14,10 @@ from tests.support.faults import Recoveries, until
 STARTED_SECONDS = 3.0
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(10, marks=[pytest.mark.chaos, pytest.mark.timeout(300)])])
+# In the default run test_rolling_api.py replaces the worker, too.
+@pytest.mark.chaos
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("times", [10])
 async def test_a_rolling_restart_burns_no_attempt(stage: Stage, recoveries: Recoveries, times: int) -> None:
     # A grace shorter than the longest runs: some of them are given back.
     async with (
