@@ -110,6 +110,7 @@ def _with_health(env: dict[str, str], port: int) -> dict[str, str]:
 def _environment(folder: Path, database_url: str, redis_url: str) -> dict[str, str]:
     return {
         **SMALL_POOLS,
+        "TASKRUNNER_CONCURRENCY": "8",
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "REDIS_RESULT_URL": redis_url.removesuffix("/0") + "/1",

@@ -25,7 +25,10 @@ UNENDED = "SELECT count(*) FROM tasks WHERE status IN ('PENDING', 'RETRYING', 'P
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What one process holds. ``age`` in seconds: a young one is still filling its caches."""
+    """What one process holds. ``age`` in seconds: a young one is still filling its caches.
+
+    ``fds`` without the one socket that leads to each child.
+    """
 
     pid: int
     age: float
@@ -60,13 +63,14 @@ def _held(pid: int) -> Held | None:
     try:
         process = psutil.Process(pid)
         with process.oneshot():
+            children = len(process.children())
             return Held(
                 pid,
                 round(time.time() - process.create_time(), 1),
                 round(process.memory_info().rss / 2**20, 2),
-                process.num_fds(),
+                process.num_fds() - children,
                 process.num_threads(),
-                len(process.children(recursive=True)),
+                children,
             )
     except psutil.Error:  # it ended while we looked
         return None
