@@ -13,6 +13,9 @@ from typing import Generic, TypeVar
 from shared.children import end
 from shared.domain.errors import StoreUnavailable
 
+MOST = 100
+"""Items in one write. An item may hold a mebibyte or two, and all of them are in memory at once."""
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -26,7 +29,7 @@ class Batcher(Generic[Item, Answer]):
     """
 
     def __init__(
-        self, write: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], *, most: int = 500, limit: int = 20_000
+        self, write: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], *, most: int = MOST, limit: int = 20_000
     ) -> None:
         self._write = write
         self._most = most

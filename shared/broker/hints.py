@@ -67,7 +67,7 @@ class HintQueue:
     async def take(self, queues: Sequence[str], most: int) -> Taken:
         """Pop up to ``most`` due hints: by queue as given, then priority, then time."""
         sets, wakes = _keys_of(tuple(queues))
-        arguments: list[Any] = [most, JOB_PREFIX, len(PRIORITIES), JOB_TTL_EXTRA_MS, *wakes]
+        arguments: list[Any] = [min(most, LUA_BATCH), JOB_PREFIX, len(PRIORITIES), JOB_TTL_EXTRA_MS, *wakes]
         ids, next_due = cast("tuple[list[bytes], int]", await self._take(keys=sets, args=arguments))
         return Taken([UUID(raw.decode()) for raw in ids], None if next_due < 0 else next_due)
 

@@ -10,10 +10,11 @@ for index, queue in ipairs(KEYS) do
     local due = redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, wanted - #ids)
     if #due > 0 then
       redis.call('ZREM', queue, unpack(due))
-      for _, id in ipairs(due) do
+      for i, id in ipairs(due) do
         ids[#ids + 1] = id
-        redis.call('UNLINK', prefix .. id)
+        due[i] = prefix .. id
       end
+      redis.call('UNLINK', unpack(due))
     end
   end
   local head = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
