@@ -29,7 +29,10 @@ class WebhookSecretRow(Base):
 
 
 class WebhookDeliveryRow(Base):
-    """``due_at`` is when the next attempt may begin; while ``lease`` is set, when that lease ends."""
+    """``due_at`` is when the next attempt may begin; while ``lease`` is set, when that lease ends.
+
+    ``is_due`` is set once that moment has come: so the index of lanes holds nothing that would be passed by.
+    """
 
     __tablename__ = "webhook_deliveries"
 
@@ -44,6 +47,7 @@ class WebhookDeliveryRow(Base):
     step: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     attempt: Mapped[int] = mapped_column(server_default="0")
     lease: Mapped[UUID | None]
+    is_due: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     due_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     finished_at: Mapped[datetime | None]
@@ -53,8 +57,10 @@ class WebhookDeliveryRow(Base):
     __table_args__ = (
         UniqueConstraint("task_id", "generation"),
         CheckConstraint("state IN ('waiting', 'delivered', 'failed', 'gone')", name="state"),
-        CheckConstraint("lease IS NULL OR state = 'waiting'", name="lease"),
+        CheckConstraint("lease IS NULL OR (state = 'waiting' AND NOT is_due)", name="lease"),
+        CheckConstraint("state = 'waiting' OR NOT is_due", name="is_due"),
         CheckConstraint("(finished_at IS NULL) = (state = 'waiting')", name="finished_at"),
-        Index("webhook_deliveries_due", "tenant_id", "endpoint", "due_at", postgresql_where=text("state = 'waiting'")),
+        Index("webhook_deliveries_lanes", "tenant_id", "endpoint", "due_at", postgresql_where=text("is_due")),
+        Index("webhook_deliveries_later", "due_at", postgresql_where=text("state = 'waiting' AND NOT is_due")),
         Index("webhook_deliveries_held", "tenant_id", "endpoint", postgresql_where=text("lease IS NOT NULL")),
     )

@@ -26,6 +26,7 @@ LEASE_SECONDS = 20.0
 """Longer than an attempt: what is still held then was held by a process that died."""
 MOST_OF_A_LANE = 8
 """Attempts under way at once to one host for one tenant, over all workers."""
+MOST_STAGED = 500
 Lane = tuple[int, str]
 FIRST_LANE: Lane = statements.FIRST
 
@@ -46,6 +47,7 @@ async def claim(
 ) -> list[ClaimedDelivery]:
     """Take at most ``most`` due deliveries of the lanes after ``after``. Raises: StoreUnavailable."""
     async with stores.db.autocommit() as session:
+        await statements.stage(session, most=MOST_STAGED)
         return await statements.claim(
             session,
             lease=new_id(),

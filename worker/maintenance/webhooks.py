@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from shared.domain.errors import StoreUnavailable
-from shared.domain.webhooks import ClaimedDelivery, DeliveryState
+from shared.domain.webhooks import Attempted, ClaimedDelivery, DeliveryState
 from shared.logs import get_logger
 from shared.queue.stores import Stores
 from shared.queue.webhooks import ATTEMPT_SECONDS, FIRST_LANE, LEASE_SECONDS, Lane, attempt, claim, give_back, record
@@ -75,8 +76,7 @@ class Courier:
     async def _carry(self, delivery: ClaimedDelivery) -> None:
         try:
             done = await attempt(self._stores, delivery, timeout=self._attempt_seconds)
-            async with self._writing:
-                state = await record(self._stores, delivery, done)
+            state = await self._recorded(delivery, done)
         except asyncio.CancelledError:
             await self._give_back(delivery)
             raise
@@ -99,6 +99,18 @@ class Courier:
         finally:
             self._free += 1
             self._came_back.set()
+
+    async def _recorded(self, delivery: ClaimedDelivery, done: Attempted) -> DeliveryState | None:
+        """Repeated while the database is away: what is not recorded is sent a second time."""
+        ends_at = time.monotonic() + self._lease_seconds
+        while True:
+            try:
+                async with self._writing:
+                    return await record(self._stores, delivery, done)
+            except StoreUnavailable:
+                if time.monotonic() > ends_at:
+                    raise
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _give_back(self, delivery: ClaimedDelivery) -> None:
         """At the worker's end: another need not wait for the lease."""

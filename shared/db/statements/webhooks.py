@@ -17,34 +17,43 @@ MOST_KEPT = 20
 FIRST = (0, "")
 """Before every tenant and endpoint."""
 
-# A tenant's deliveries to one host are a lane. The walk goes from lane to lane, by two probes of an index each, so a
-# lane of a million costs no more than a lane of one. ``due_at`` of a held delivery is the end of its lease.
+# What became due, and what was held for too long. ``due_at`` of a held delivery is the end of its lease.
+STAGE = text("""
+    WITH late AS MATERIALIZED (
+        SELECT d.id FROM webhook_deliveries d
+        WHERE d.state = 'waiting' AND NOT d.is_due AND d.due_at <= now()
+        ORDER BY d.due_at LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE webhook_deliveries d SET is_due = true, lease = NULL FROM late WHERE d.id = late.id
+""")
+
+# A tenant's deliveries to one host are a lane. The walk goes from lane to lane, by a few probes of indexes each, so a
+# lane of a million costs no more than a lane of one; a lane that has nothing due is not in the index.
 CLAIM = text(f"""
     WITH RECURSIVE lane AS (
         (SELECT d.tenant_id, d.endpoint FROM webhook_deliveries d
-         WHERE d.state = 'waiting' AND (d.tenant_id, d.endpoint) > (:tenant_id, :endpoint)
+         WHERE d.is_due AND (d.tenant_id, d.endpoint) > (:tenant_id, :endpoint)
          ORDER BY d.tenant_id, d.endpoint LIMIT 1)
         UNION ALL
         SELECT following.tenant_id, following.endpoint FROM lane CROSS JOIN LATERAL (
             SELECT d.tenant_id, d.endpoint FROM webhook_deliveries d
-            WHERE d.state = 'waiting' AND (d.tenant_id, d.endpoint) > (lane.tenant_id, lane.endpoint)
+            WHERE d.is_due AND (d.tenant_id, d.endpoint) > (lane.tenant_id, lane.endpoint)
             ORDER BY d.tenant_id, d.endpoint LIMIT 1
         ) following
     ), pick AS MATERIALIZED (
         SELECT due.id FROM lane CROSS JOIN LATERAL (
             SELECT d.id FROM webhook_deliveries d
-            WHERE d.state = 'waiting' AND d.tenant_id = lane.tenant_id AND d.endpoint = lane.endpoint
-              AND d.due_at <= now()
+            WHERE d.is_due AND d.tenant_id = lane.tenant_id AND d.endpoint = lane.endpoint
             ORDER BY d.due_at
             LIMIT GREATEST(0, :most_of_a_lane - (
                 SELECT count(*) FROM webhook_deliveries held
-                WHERE held.lease IS NOT NULL AND held.tenant_id = lane.tenant_id AND held.endpoint = lane.endpoint
-                  AND held.due_at > now()))
+                WHERE held.lease IS NOT NULL AND held.tenant_id = lane.tenant_id AND held.endpoint = lane.endpoint))
             FOR NO KEY UPDATE SKIP LOCKED
         ) due
         LIMIT :most
     ), taken AS (
-        UPDATE webhook_deliveries d SET lease = :lease, due_at = now() + make_interval(secs => :lease_seconds)
+        UPDATE webhook_deliveries d
+        SET lease = :lease, is_due = false, due_at = now() + make_interval(secs => :lease_seconds)
         FROM pick WHERE d.id = pick.id
         RETURNING d.id, d.tenant_id, d.task_id, d.endpoint, d.url, d.type, d.step, d.snapshot
     )
@@ -70,7 +79,7 @@ RECORD = text("""
         WHERE d.id = :id AND d.tenant_id = :tenant_id AND d.lease = :lease
         RETURNING d.id, d.task_id
     ), stopped AS (
-        UPDATE webhook_deliveries d SET state = 'gone', lease = NULL, finished_at = now()
+        UPDATE webhook_deliveries d SET state = 'gone', lease = NULL, is_due = false, finished_at = now()
         FROM done
         WHERE :state = 'gone' AND d.task_id = done.task_id AND d.id <> done.id AND d.tenant_id = :tenant_id
           AND d.state = 'waiting'
@@ -79,7 +88,7 @@ RECORD = text("""
 """)
 
 GIVE_BACK = text("""
-    UPDATE webhook_deliveries d SET lease = NULL, due_at = now()
+    UPDATE webhook_deliveries d SET lease = NULL, is_due = true, due_at = now()
     WHERE d.id = :id AND d.tenant_id = :tenant_id AND d.lease = :lease
 """)
 
@@ -96,10 +105,15 @@ FIND = text("SELECT id FROM webhook_deliveries WHERE id = :id AND tenant_id = :t
 # One that is under way is left alone: two attempts of it at once would help nobody.
 REPLAY = text(f"""
     UPDATE webhook_deliveries d
-    SET state = 'waiting', step = 0, lease = NULL, due_at = now(), finished_at = NULL
+    SET state = 'waiting', step = 0, lease = NULL, is_due = true, due_at = now(), finished_at = NULL
     WHERE d.id = :id AND d.tenant_id = :tenant_id AND (d.lease IS NULL OR d.due_at <= now())
     RETURNING {COLUMNS}
 """)
+
+
+async def stage(session: AsyncSession, *, most: int) -> None:
+    """Make due what is due by now, the oldest ``most``."""
+    await session.execute(STAGE, {"most": most})
 
 
 async def claim(

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from shared.db.statements import webhooks as statements
 from shared.domain.errors import StoreUnavailable
 from shared.domain.verdict import completed
 from shared.domain.webhooks import Delivery, DeliveryState
@@ -158,10 +159,10 @@ async def test_a_redirect_is_not_followed(stores: Stores, receiver: Receiver) ->
     assert [(a["status"], a["error"]) for a in delivery.attempts[:2]] == [(302, "redirects are not followed")] * 2
 
 
-async def test_a_host_nobody_listens_on_is_tried_to_the_end_of_the_schedule(stores: Stores) -> None:
+async def test_a_host_nobody_listens_on_is_tried_again(stores: Stores) -> None:
     task_id = await told(stores, f"http://127.0.0.1:{free_port()}/")
     async with courier(stores):
-        delivery = await until_it_is(stores, task_id, DeliveryState.FAILED)
+        delivery = await until_it_is(stores, task_id, DeliveryState.WAITING, attempts=2)
     assert {(a["status"], a["error"]) for a in delivery.attempts} == {(None, "no answer: ConnectError")}
 
 
@@ -264,3 +265,21 @@ async def test_a_courier_outlives_an_outage_of_the_database(
         await receiver.got(1)
         monkeypatch.undo()
         await until_it_is(stores, task_id, DeliveryState.DELIVERED)
+
+
+async def test_what_was_sent_is_not_sent_again_because_the_database_went_away(
+    stores: Stores, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = iter([StoreUnavailable()] * 2)
+    written = statements.record
+
+    async def failing(*given: Any) -> bool:
+        if error := next(failures, None):
+            raise error
+        return await written(*given)
+
+    monkeypatch.setattr(statements, "record", failing)
+    task_id = await told(stores, receiver.url)
+    async with courier(stores):
+        delivery = await until_it_is(stores, task_id, DeliveryState.DELIVERED)
+    assert (len(receiver.calls), delivery.attempt) == (1, 1)

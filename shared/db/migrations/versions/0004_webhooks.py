@@ -35,6 +35,7 @@ TABLES = (
         step smallint NOT NULL DEFAULT 0,
         attempt integer NOT NULL DEFAULT 0,
         lease uuid,
+        is_due boolean NOT NULL DEFAULT true,
         created_at timestamptz NOT NULL DEFAULT now(),
         due_at timestamptz NOT NULL DEFAULT now(),
         finished_at timestamptz,
@@ -42,13 +43,13 @@ TABLES = (
         attempts jsonb NOT NULL DEFAULT '[]',
         CONSTRAINT webhook_deliveries_task_id_key UNIQUE (task_id, generation),
         CONSTRAINT webhook_deliveries_state_check CHECK (state IN ('waiting', 'delivered', 'failed', 'gone')),
-        CONSTRAINT webhook_deliveries_lease_check CHECK (lease IS NULL OR state = 'waiting'),
+        CONSTRAINT webhook_deliveries_lease_check CHECK (lease IS NULL OR (state = 'waiting' AND NOT is_due)),
+        CONSTRAINT webhook_deliveries_is_due_check CHECK (state = 'waiting' OR NOT is_due),
         CONSTRAINT webhook_deliveries_finished_at_check CHECK ((finished_at IS NULL) = (state = 'waiting'))
     )
     """,
-    """
-    CREATE INDEX webhook_deliveries_due ON webhook_deliveries (tenant_id, endpoint, due_at) WHERE state = 'waiting'
-    """,
+    "CREATE INDEX webhook_deliveries_lanes ON webhook_deliveries (tenant_id, endpoint, due_at) WHERE is_due",
+    "CREATE INDEX webhook_deliveries_later ON webhook_deliveries (due_at) WHERE state = 'waiting' AND NOT is_due",
     "CREATE INDEX webhook_deliveries_held ON webhook_deliveries (tenant_id, endpoint) WHERE lease IS NOT NULL",
 )
 
@@ -59,14 +60,14 @@ OUTBOX = (
     CREATE FUNCTION tasks_call_back() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         INSERT INTO webhook_deliveries
-            (id, tenant_id, task_id, generation, type, url, endpoint, state, finished_at, snapshot)
+            (id, tenant_id, task_id, generation, type, url, endpoint, state, is_due, finished_at, snapshot)
         SELECT encode(set_bit(set_bit(overlay(
                    uuid_send(gen_random_uuid())
                    PLACING substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
                    FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::uuid,
                NEW.tenant_id, NEW.id, NEW.generation, 'task.' || lower(NEW.status), NEW.callback_url,
                lower(substring(NEW.callback_url FROM '^[^:]+://([^/?#]+)')),
-               CASE WHEN stopped THEN 'gone' ELSE 'waiting' END, CASE WHEN stopped THEN now() END,
+               CASE WHEN stopped THEN 'gone' ELSE 'waiting' END, NOT stopped, CASE WHEN stopped THEN now() END,
                jsonb_build_object(
                    'status', NEW.status, 'version', NEW.version, 'attempt', NEW.attempt,
                    'generation', NEW.generation, 'cancel_requested', NEW.cancel_requested,
