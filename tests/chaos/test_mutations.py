@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from shared.queue.stores import Stores
 from shared.settings import Settings
 from tests.support.mutations import Both, Code, Mutation, Schema, Sql, alter, without
-from tests.support.scenes import liveness, lost_words, moves, operations, ownership, ticking
+from tests.support.scenes import liveness, lost_words, moves, operations, ownership, ticking, webhooks
 from tests.support.scenes.liveness import a_watch
 from tests.support.scenes.making import Scene, by_hint, by_poll
 from tests.support.scenes.moves import somebody_writes
@@ -27,6 +27,7 @@ KEY_LOCK, KEY_FIND = "shared.db.statements.idempotency:LOCK", "shared.db.stateme
 PURGE = "shared.db.statements.queues:PURGE"
 WATCH = "shared.domain.deathwatch:DeathWatch"
 TICK = "shared.db.statements.ticks:MAKE"
+CARRY = "shared.db.statements.webhooks"
 
 LOCKED = "FOR NO KEY UPDATE SKIP LOCKED"
 TRY_LOCK = "pg_try_advisory_xact_lock(hashtextextended(CAST(:tenant_id AS text) || ':' || CAST(:key AS text), 0))"
@@ -330,7 +331,57 @@ OPERATIONS = [
         "a drain was forgotten",
     ),
 ]
-GUARDS = [*OWNERSHIP, *MOVES, *LIVENESS, *LOST_WORDS, *SCHEDULES, *OPERATIONS]
+WEBHOOKS = [
+    Guard(
+        "trigger of webhooks",
+        Schema(("DROP TRIGGER tasks_call_back ON tasks",)),
+        webhooks.an_end_is_told,
+        "nobody will be told of an end",
+    ),
+    Guard(
+        "lease in the record of a webhook",
+        Sql(f"{CARRY}:RECORD", "AND d.lease = :lease", "AND COALESCE(d.lease, :lease) IS NOT NULL"),
+        webhooks.a_late_courier_records,
+        "a late courier spoke for another",
+    ),
+    Guard(
+        "row lock in the claim of webhooks",
+        Sql(f"{CARRY}:CLAIM", LOCKED, ""),
+        webhooks.two_couriers_meet,
+        "two couriers carry one delivery",
+    ),
+    Guard(
+        "SKIP LOCKED in the claim of webhooks",
+        Sql(f"{CARRY}:CLAIM", LOCKED, "FOR NO KEY UPDATE"),
+        webhooks.two_couriers_meet,
+        "a courier waited for a lock",
+    ),
+    Guard(
+        "limit of a host",
+        Sql(f"{CARRY}:CLAIM", "held.lease IS NOT NULL AND", "false AND"),
+        webhooks.a_crowd_for_one_host,
+        "a host is called by more than its limit",
+    ),
+    Guard(
+        "due time of a webhook",
+        Sql(f"{CARRY}:STAGE", "AND d.due_at <= now()", ""),
+        webhooks.a_delivery_waits_for_its_time,
+        "a delivery was tried before its time",
+    ),
+    Guard(
+        "lease in replay",
+        Sql(f"{CARRY}:REPLAY", "AND (d.lease IS NULL OR d.due_at <= now())", ""),
+        webhooks.a_replay_comes_in_the_middle,
+        "a delivery was begun a second time",
+    ),
+    Guard(
+        "end by 410",
+        Sql(f"{CARRY}:RECORD", "WHERE :state = 'gone' AND", "WHERE :state = 'none' AND"),
+        webhooks.a_receiver_wants_no_more,
+        "a receiver that wants no more is told more",
+    ),
+]
+GUARDS = [*OWNERSHIP, *MOVES, *LIVENESS, *LOST_WORDS, *SCHEDULES, *OPERATIONS, *WEBHOOKS]
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name.replace(" ", "-"))
