@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import time
 import uuid
@@ -54,6 +55,14 @@ async def retry_once(run: Run, given: Nothing) -> Number:
     if run.attempt == 1:
         raise Retry("once more", delay=timedelta(milliseconds=50))
     return Number(value=run.attempt)
+
+
+@task(type="retry_in", queue="demo_tasks")
+async def retry_in(run: Run, given: Number) -> Number:
+    """Ask for a retry in so many seconds on the first attempt."""
+    if run.attempt == 1:
+        raise Retry("later", delay=timedelta(seconds=given.value))
+    return given
 
 
 @task(type="fatal", queue="demo_tasks")
@@ -126,4 +135,11 @@ def burn_cpu(run: BlockingRun, given: Number) -> Number:
     until = time.monotonic() + given.value
     while time.monotonic() < until:
         sum(n * n for n in range(1_000))
+    return given
+
+
+@task(type="hold_interpreter", queue="demo_tasks", timeout=120, pool="thread")
+def hold_interpreter(run: BlockingRun, given: Number) -> Number:
+    """Sleep in one C call that keeps the interpreter's lock, as badly written extensions do."""
+    ctypes.PyDLL(None).sleep(int(given.value))
     return given
