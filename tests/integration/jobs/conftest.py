@@ -65,10 +65,14 @@ class Bench:
         self._running.append((worker, asyncio.create_task(worker.async_run())))
         return worker
 
+    async def opened(self, worker: JobWorker) -> None:
+        """Return once it has connected: a client that is cancelled while it connects is dropped unclosed."""
+        [running] = [running for one, running in self._running if one is worker]
+        await eventually(partial(_is_open, worker, running))
+
     async def close(self) -> None:
-        for worker, running in self._running:
-            # A client that is cancelled while it connects is dropped unclosed.
-            await eventually(partial(_is_open, worker, running))
+        for worker, _ in self._running:
+            await self.opened(worker)
         for worker in self._workers:
             async with asyncio.timeout(20):
                 await worker.close()

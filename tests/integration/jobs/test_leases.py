@@ -94,6 +94,7 @@ async def test_a_cancelled_worker_gives_its_jobs_back_at_once(redis: ArqRedis, b
 
     jobs = [await enqueued(redis, "work") for _ in range(5)]
     first = bench.start(*named(work=work))
+    await bench.opened(first)
 
     async def all_begun() -> bool:
         return len(begun) == 5
@@ -116,7 +117,8 @@ async def test_cancelling_a_worker_anywhere_in_an_exchange_loses_no_end(redis: A
     jobs = {(await enqueued(redis, "note", _job_id=f"job-{n}")).job_id for n in range(300)}
     for stop in range(12):
         worker = bench.start(*named(note=note), max_jobs=20)
-        await asyncio.sleep(0.004 + stop * 0.0013)
+        await bench.opened(worker)
+        await asyncio.sleep(0.001 + stop * 0.0013)
         await worker.close()
     await bench.burst(*named(note=note))
     assert set(ran) == jobs

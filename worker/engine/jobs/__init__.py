@@ -1,7 +1,8 @@
 """Plain arq jobs in arq's own keys, run by leases and batches. ``JobWorker`` stands in for ``arq.worker.Worker``."""
 
 from worker.engine.jobs.pause import pause_queue, resume_queue
+from worker.engine.jobs.payloads import pack, unpack
 from worker.engine.jobs.producer import WakingRedis
 from worker.engine.jobs.worker import JobWorker
 
-__all__ = ["JobWorker", "WakingRedis", "pause_queue", "resume_queue"]
+__all__ = ["JobWorker", "WakingRedis", "pack", "pause_queue", "resume_queue", "unpack"]

@@ -102,7 +102,9 @@ class JobWorker(arq.worker.Worker):
                 )
             )
         logger.info("starting for %d functions: %s", len(self.functions), ", ".join(self.functions))
-        await log_redis_info(self.pool, logger.info)
+        with contextlib.suppress(*OUTAGE):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await log_redis_info(self.pool, logger.info)
         self.ctx["redis"] = self.pool
         if self.on_startup:
             await self.on_startup(self.ctx)
