@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.statements import schedules as statements
@@ -72,10 +71,7 @@ class Schedules:
             last_run=None,
         )
         self._check(asked, now)
-        stored = await statements.insert(session, _armed(asked, now))
-        if stored is None:
-            raise _name_taken(wanted.name)
-        return stored
+        return await statements.insert(session, _armed(asked, now))
 
     async def get(self, tenant_id: int, schedule_id: UUID) -> Schedule:
         """Raises: NotFound."""
@@ -103,13 +99,7 @@ class Schedules:
                 if found is None:
                     raise NotFound
                 now = await statements.now(session)
-                asked = self._changed(found, changes, now)
-                try:
-                    stored = await statements.update(session, asked)
-                except IntegrityError as error:
-                    if statements.is_name_taken(error):
-                        raise _name_taken(asked.name) from None
-                    raise
+                stored = await statements.update(session, self._changed(found, changes, now))
                 if stored is not None:
                     return _shown(stored, now)
         raise Conflict("Others change this schedule at the same time. Read it, and try again.")
@@ -165,7 +155,3 @@ def _armed(schedule: Schedule, now: datetime) -> Schedule:
 def _shown(schedule: Schedule, now: datetime) -> Schedule:
     """No scheduler fires a built-in one: what comes next is known all the same."""
     return _armed(schedule, now) if schedule.is_builtin else schedule
-
-
-def _name_taken(name: str) -> Conflict:
-    return Conflict(f"There is a schedule named {name!r} already.")

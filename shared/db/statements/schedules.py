@@ -10,11 +10,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.rows import dumps
+from shared.domain.errors import Conflict
 from shared.domain.schedule import BuiltIn, CatchUp, Schedule
 
 COLUMNS = """s.id, s.tenant_id, s.name, s.cron, s.every, s.timezone, s.type, s.input, s.queue, s.enabled, s.catch_up,
     s.is_builtin, s.version, s.created_at, s.updated_at, s.next_run, s.last_run"""
 
+UNIQUE_NAME = "schedules_tenant_id_key"
 NOW = text("SELECT now()")
 ONE = text(f"SELECT {COLUMNS} FROM schedules s WHERE s.id = :id AND s.tenant_id = :tenant_id")
 PAGE = text(f"""
@@ -69,18 +71,26 @@ async def page(session: AsyncSession, tenant_id: int, *, limit: int, before: UUI
     return [schedule_of(row) for row in rows.mappings()]
 
 
-async def insert(session: AsyncSession, schedule: Schedule) -> Schedule | None:
-    """None: the tenant has one of this name."""
+async def insert(session: AsyncSession, schedule: Schedule) -> Schedule:
+    """Store a new one. Raises: Conflict, where the tenant has one of this name."""
     row = (await session.execute(INSERT, {**_values(schedule), "created_at": schedule.created_at})).mappings().first()
-    return None if row is None else schedule_of(row)
+    if row is None:
+        raise name_taken(schedule.name)
+    return schedule_of(row)
 
 
 async def update(session: AsyncSession, schedule: Schedule) -> Schedule | None:
     """Write ``schedule`` over the version it names; None: that version is gone.
 
-    Raises: IntegrityError, where the tenant has another one of this name.
+    Raises: Conflict, where the tenant has another one of this name.
     """
-    row = (await session.execute(UPDATE, {**_values(schedule), "version": schedule.version})).mappings().first()
+    try:
+        rows = await session.execute(UPDATE, {**_values(schedule), "version": schedule.version})
+    except IntegrityError as error:
+        if UNIQUE_NAME in str(error.orig):
+            raise name_taken(schedule.name) from None
+        raise
+    row = rows.mappings().first()
     return None if row is None else schedule_of(row)
 
 
@@ -97,8 +107,8 @@ async def has_run(session: AsyncSession, builtin: BuiltIn) -> None:
     await session.execute(HAS_RUN, {"id": builtin.id})
 
 
-def is_name_taken(error: IntegrityError) -> bool:
-    return "schedules_tenant_id_key" in str(error.orig)
+def name_taken(name: str) -> Conflict:
+    return Conflict(f"There is a schedule named {name!r} already.")
 
 
 def _values(schedule: Schedule) -> dict[str, object]:

@@ -18,7 +18,7 @@ from shared.queue.schedules import Schedules
 from shared.queue.stores import Stores
 from shared.registry import Registry
 from tests.support.scenes import ticking
-from tests.support.scenes.ticking import ADD, REGISTRY, back_dated, scheduled
+from tests.support.scenes.ticking import ADD, REGISTRY, back_dated, count_of, scheduled
 from tests.support.stores import empty
 
 
@@ -87,6 +87,21 @@ async def test_an_outage_is_caught_up_with_as_asked(stores: Stores, catch_up: Ca
     await make_due_ticks(stores, REGISTRY)
     again = await tasks_of(stores, schedule)
     assert len(again) - len(ticks) <= 2, "an outage is caught up with once"
+
+
+async def test_in_a_storm_of_pauses_none_that_was_answered_is_followed_by_a_tick(
+    stores: Stores, schedules: Schedules
+) -> None:
+    schedule = await scheduled(stores, catch_up=CatchUp.ALL)
+    made = []
+    for _ in range(12):
+        await schedules.change(DEFAULT_TENANT, schedule.id, {"enabled": True})
+        await back_dated(stores, schedule, 3)
+        racing = [asyncio.create_task(make_due_ticks(stores, REGISTRY)) for _ in range(4)]
+        await schedules.change(DEFAULT_TENANT, schedule.id, {"enabled": False})
+        made.append(await count_of(stores, schedule))
+        await asyncio.gather(*racing)
+        assert await count_of(stores, schedule) == made[-1]
 
 
 async def test_a_resumed_schedule_goes_on_from_now(stores: Stores, schedules: Schedules) -> None:
