@@ -122,3 +122,17 @@ async def test_seconds_of_python_in_a_blocking_handler_kill_nobody(chaos: Servic
         done = await client.wait(task.id, timeout=seconds + 48)
         assert (done.status, await outcomes(client, task.id)) == ("COMPLETED", ["completed"])
         assert worker.returncode is None
+
+
+@pytest.mark.chaos
+async def test_a_handler_that_never_lets_go_of_the_interpreter_ends_in_a_child_of_its_own(chaos: Service) -> None:
+    """No thread of its process can beat meanwhile: that is death, and must cost a rescue and no attempt."""
+    frozen = await chaos.start_worker()
+    async with chaos.client() as client:
+        task = await client.submit("hold_interpreter", {"value": 30})
+        await until_running(client, task.id)
+        other = await chaos.start_worker()
+        done = await client.wait(task.id, timeout=100)
+        assert (done.status, done.attempt, await outcomes(client, task.id)) == ("COMPLETED", 1, ["lost", "completed"])
+        assert await frozen.wait(30) == 75
+        assert other.returncode is None
