@@ -36,10 +36,8 @@ class Scene:
         self._processes = processes
 
     def worker(self, url: str = "", **env: str) -> Child:
-        # The settings first: they put our worker in the place that the command line looks at.
-        code = f"import {CLI.rpartition('.')[0]}; from arq.cli import cli; cli()"
         given = {"REDIS_URL": url or self._urls[0], "LEDGER_URL": self._urls[1], "PYTHONPATH": ".", **env}
-        return self._processes.python("-c", code, CLI, env=given)
+        return self._processes.python("-m", "arq", CLI, env=given)
 
     async def enqueue(self, count: int, seconds: float = 0.0) -> list[str]:
         jobs = [await self.redis.enqueue_job("work", seconds) for _ in range(count)]

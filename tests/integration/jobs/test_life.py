@@ -24,9 +24,7 @@ def url_of(where: RedisSettings) -> str:
 
 
 def arq(processes: Processes, where: RedisSettings, *options: str, **env: str) -> Child:
-    # The settings first: they put our worker in the place that the command line looks at.
-    code = f"import {CLI.rpartition('.')[0]}; from arq.cli import cli; cli()"
-    return processes.python("-c", code, CLI, *options, env={"REDIS_URL": url_of(where), "PYTHONPATH": ".", **env})
+    return processes.python("-m", "arq", CLI, *options, env={"REDIS_URL": url_of(where), "PYTHONPATH": ".", **env})
 
 
 async def ledger(redis: ArqRedis) -> list[str]:
