@@ -146,6 +146,14 @@ async def test_a_task_without_a_callback_and_one_that_has_not_ended_have_none(st
             await deliveries_of(stores, TENANT if nothing != silent.id else TENANT + 1, nothing)
 
 
+@pytest.mark.parametrize("url", ["", "nonsense", "://", "https://", "?", "https:////"])
+async def test_no_callback_keeps_a_task_from_ending(stores: Stores, url: str) -> None:
+    run = await running(stores, callback_url=url)
+    assert await ended(stores, run, completed("1")) is not None
+    assert (await only(stores, run.id)).url == url
+    assert (await taken(stores)).task.id == run.id
+
+
 async def test_a_settle_that_is_repeated_tells_once(stores: Stores) -> None:
     run = await running(stores, callback_url=URL)
     for _ in range(3):

@@ -55,7 +55,8 @@ TABLES = (
 
 OUTBOX = (
     # The id is a UUIDv7. The snapshot holds what a manual retry would overwrite; input, result and the like stay
-    # the task's. A receiver that answered 410 to an earlier generation gets nothing more of this task.
+    # the task's. A receiver that answered 410 to an earlier generation gets nothing more of this task. No value may
+    # make it fail: that would keep the task from ending.
     """
     CREATE FUNCTION tasks_call_back() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -66,7 +67,7 @@ OUTBOX = (
                    PLACING substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
                    FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::uuid,
                NEW.tenant_id, NEW.id, NEW.generation, 'task.' || lower(NEW.status), NEW.callback_url,
-               lower(substring(NEW.callback_url FROM '^[^:]+://([^/?#]+)')),
+               COALESCE(lower(substring(NEW.callback_url FROM '^[^:]+://([^/?#]+)')), ''),
                CASE WHEN stopped THEN 'gone' ELSE 'waiting' END, NOT stopped, CASE WHEN stopped THEN now() END,
                jsonb_build_object(
                    'status', NEW.status, 'version', NEW.version, 'attempt', NEW.attempt,
