@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,10 @@ from benchmarks.race import Distance, race
 from benchmarks.services.catalogue import ALL as SERVICES
 from benchmarks.services.catalogue import Service
 from benchmarks.stage import Stage
+from benchmarks.venvs import environment
 
 PARTS = ("peers", "services", "growth")
-PEERS_S, SERVICES_S, GROWTH_S = 430.0, 160.0, 300.0
+PEERS_S, SERVICES_S, GROWTH_S = 400.0, 150.0, 330.0
 """No further round begins that would end after this; growth is given up."""
 CROWDS = ("arq", "pgqueuer 100")
 """Besides ours: those whose rate by number of workers is worth the time."""
@@ -44,8 +45,8 @@ class Scale:
     reach: Reach
 
 
-FULL = Scale(rounds=3, share=1.0, pick_ups=40, load_s=2.0, reach=Reach())
-BRIEF = Scale(rounds=1, share=0.3, pick_ups=10, load_s=1.0, reach=QUICK)
+FULL = Scale(rounds=3, share=0.8, pick_ups=80, load_s=2.0, reach=Reach())
+BRIEF = Scale(rounds=1, share=0.3, pick_ups=24, load_s=1.0, reach=QUICK)
 
 
 class Run:
@@ -60,6 +61,15 @@ class Run:
     def tell(self, line: str) -> None:
         minutes, seconds = divmod(int(time.monotonic() - self._began_at), 60)
         sys.stderr.write(f"{minutes:2}:{seconds:02} {line}\n")
+
+    async def environments(self) -> None:
+        """Make those that are missing before the clock starts; one that cannot be made fails in its part."""
+        wanted = [(peer.environment, peer.packages) for peer in self._peers]
+        for name, packages in (*wanted, *((one.environment, one.packages) for one in self._services)):
+            try:
+                await environment(name, packages, self.tell)
+            except (OSError, RuntimeError, TimeoutError) as error:
+                self.tell(f"{name} FAILED: {error}")
 
     async def part(self, name: str) -> dict[str, Any]:
         """What a part measured; where it failed, as far as it came, and why."""
@@ -81,28 +91,31 @@ class Run:
         found["tracks"] = results.document(await race(self._stage, self._peers, self._distance(PEERS_S), self.tell))
 
     async def _tour(self, found: dict[str, Any]) -> None:
-        services = tuple(one for one in SERVICES if self._is_chosen(one))
+        services = self._services
         found["facts"] = {one.name: {"packages": one.packages, "settings": one.settings} for one in services}
         found["ceiling"] = round(await whole.ceiling(self._stage.folder))
         tour = whole.tour(self._stage, services, self._distance(SERVICES_S), self._scale.load_s, self.tell)
         found["tracks"] = results.document(await tour)
 
-    def _is_chosen(self, service: Service) -> bool:
-        """``--only arq`` leaves Celery's service out, too."""
+    @property
+    def _services(self) -> tuple[Service, ...]:
+        """``--only arq`` leaves Celery's out, too."""
         names = {peer.module for peer in self._peers}
-        return not service.packages or bool(names.intersection(service.name.lower().split()))
+        return tuple(one for one in SERVICES if not one.packages or names.intersection(one.name.lower().split()))
 
     async def _growth(self, found: dict[str, Any]) -> None:
         reach = self._scale.reach
         found["reach"] = asdict(reach)
-        crowd = [OURS, *(peer for peer in self._peers if self._scale is FULL and peer.name in CROWDS)]
+        crowd = [OURS, *(peer for peer in self._peers if reach != QUICK and peer.name in CROWDS)]
         async with asyncio.timeout(GROWTH_S):
             by_peer = await growth.workers(self._stage, crowd, reach, self.tell)
             found["workers"] = {name: results.document(by_number) for name, by_number in by_peer.items()}
             long_run = await growth.long_run(self._stage, Path(sys.executable), reach, self.tell)
             found["long_run"] = results.document({OURS.name: long_run})[OURS.name]
-            found["waiting"] = results.document(await growth.waiting(self._stage, reach, self.tell))
-            found["history"] = results.document(await growth.history(self._stage, reach, self.tell))
+            for label, sizes in (("waiting", growth.waiting), ("history", growth.history)):
+                found[label] = {}
+                async for size, track in sizes(self._stage, reach, self.tell):
+                    found[label] |= results.document({size: track})
 
     def _distance(self, seconds: float) -> Distance:
         scale = self._scale
@@ -122,6 +135,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less of everything: four minutes at most")
     parser.add_argument("--only", metavar="NAMES", help="of the queues: ours,arq")
+    parser.add_argument("--share", type=float, help="of the tasks each queue is given (four seconds of work)")
     parser.add_argument("--parts", default=",".join(PARTS), help="of %(default)s")
     parser.add_argument("--data-dir", type=Path, help="below which the data lies; a disk, not tmpfs (default: /tmp)")
     parser.add_argument("--write", action="store_true", help="keep the results and write benchmarks/RESULTS.md")
@@ -144,7 +158,9 @@ async def compare(given: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="taskrunner-bench-", dir=given.data_dir) as name:
         folder = Path(name)
         async with stage.opened(folder) as opened:
-            run = Run(opened, BRIEF if given.quick else FULL, given.peers)
+            scale = BRIEF if given.quick else FULL
+            run = Run(opened, replace(scale, share=given.share or scale.share), given.peers)
+            await run.environments()
             parts: dict[str, Any] = {}
             for part in given.parts:
                 load_before = os.getloadavg()[0]

@@ -48,7 +48,7 @@ async def tour(
                 continue
             tell(f"services, round {number} of {distance.rounds}: {service.name}")
             try:
-                python = await python_of(f"service-{service.name.split()[-1].lower()}", service.packages, tell)
+                python = await python_of(service.environment, service.packages, tell)
                 async with asyncio.timeout(LAP_LIMIT_S):
                     await _lap(stage, service, python, seconds, track)
             except Exception as error:  # noqa: BLE001 - whatever a foreign library does ends its own track only

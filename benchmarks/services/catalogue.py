@@ -20,6 +20,10 @@ class Service:
     settings: str = ""
     batch_path: str = ""
 
+    @property
+    def environment(self) -> str:
+        return f"service-{self.name.split()[-1].lower()}"
+
 
 OURS = Service(
     name="ours",

@@ -1,8 +1,10 @@
-"""``make bench`` runs to its end. What it measures is nobody's test: figures are compared by people."""
+"""``make bench`` and ``make bench-peers`` run to their end. What they measure is nobody's test: people compare it."""
 
 from __future__ import annotations
 
 import re
+
+import pytest
 
 from tests.support.processes import Processes
 
@@ -47,3 +49,16 @@ async def test_the_bench_prints_every_figure_with_its_yardstick(processes: Proce
     for name in ALONE:
         assert re.fullmatch(NUMBER, found[name][0]), found[name]
         assert found[name][1:3] == ["–", "–"]
+
+
+@pytest.mark.timeout(240)  # eight processes one after the other, which a busy machine starts slowly
+async def test_ours_stands_beside_no_other_where_none_is_named(processes: Processes) -> None:
+    """Others need environments from a package index, which no test may ask."""
+    few = ("--quick", "--share", "0.01", "--only", "ours", "--parts", "peers")
+    compared = processes.python("-m", "benchmarks.compare", *few)
+    assert await compared.wait(220) == 0, compared.output
+    assert "FAILED" not in compared.output
+    (row,) = (line for line in compared.lines if line.startswith("| ours |") and "this tree" not in line)
+    figures = [cell.strip() for cell in row.strip("| ").split("|")[1:]]
+    assert len(figures) == 7
+    assert all(re.fullmatch(NUMBER, figure) for figure in figures), row
