@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from arq.jobs import DeserializationError, deserialize_job_raw, deserialize_result, serialize_job, serialize_result
 from arq.worker import Retry, RetryJob
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.engine.jobs.calls import Call, objection, read_call
@@ -19,7 +19,8 @@ from worker.engine.jobs.verdict import Order, Verdict, verdict
 UNPICKLED: list[str] = []
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5),
+    max_leaves=10,
 )
 
 
@@ -30,6 +31,7 @@ class Evil:
         return UNPICKLED.append, ("unpickled",)
 
 
+@settings(max_examples=40, deadline=None)
 @given(PLAIN)
 def test_plain_values_come_back_as_they_were(value: object) -> None:
     assert unpack(pack({"value": value})) == {"value": value}
@@ -42,6 +44,7 @@ def test_a_pickled_job_is_refused_unread() -> None:
     assert UNPICKLED == []
 
 
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_of_any_kind_are_a_call_or_an_error(payload: bytes) -> None:
     call, error = read_call(Claimed("one", 1, "t", 1, 1, payload, None), unpack)
