@@ -6,6 +6,7 @@ import asyncio
 import signal
 
 import httpx
+import pytest
 
 from tests.chaos.conftest import Stage
 from tests.support.checker import violations
@@ -22,6 +23,7 @@ HALF_MOVED = """
 PURGE = "/api/v1/queues/demo_tasks/tasks"
 
 
+@pytest.mark.chaos
 async def test_a_purge_that_was_killed_leaves_whole_tasks_and_is_completed_by_the_next(stage: Stage) -> None:
     async with stage.api() as api, stage.load() as load:
         await load.submit_batch(TASKS)
