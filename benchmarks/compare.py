@@ -18,17 +18,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import growth, report, results, stage, whole, written
+from benchmarks import engine, growth, report, results, stage, whole, written
 from benchmarks.growth import QUICK, Reach
 from benchmarks.peers.catalogue import OURS, Peer, chosen
-from benchmarks.race import Distance, race
+from benchmarks.race import Distance, Track, race
 from benchmarks.services.catalogue import ALL as SERVICES
 from benchmarks.services.catalogue import Service
 from benchmarks.stage import Stage
 from benchmarks.venvs import environment
 
-PARTS = ("peers", "services", "growth")
-PEERS_S, SERVICES_S, GROWTH_S = 400.0, 150.0, 330.0
+PARTS = ("peers", "services", "engine", "growth")
+PEERS_S, SERVICES_S, GROWTH_S = 390.0, 150.0, 290.0
 """No further round begins that would end after this; growth is given up."""
 CROWDS = ("arq", "pgqueuer 100")
 """Besides ours: those whose rate by number of workers is worth the time."""
@@ -42,11 +42,12 @@ class Scale:
     share: float
     pick_ups: int
     load_s: float
+    jobs: int
     reach: Reach
 
 
-FULL = Scale(rounds=3, share=0.8, pick_ups=80, load_s=2.0, reach=Reach())
-BRIEF = Scale(rounds=1, share=0.3, pick_ups=24, load_s=1.0, reach=QUICK)
+FULL = Scale(rounds=3, share=0.8, pick_ups=80, load_s=2.0, jobs=20_000, reach=Reach())
+BRIEF = Scale(rounds=1, share=0.3, pick_ups=24, load_s=1.0, jobs=5_000, reach=QUICK)
 
 
 class Run:
@@ -76,6 +77,7 @@ class Run:
         work: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
             "peers": self._race,
             "services": self._tour,
+            "engine": self._engine,
             "growth": self._growth,
         }
         found: dict[str, Any] = {}
@@ -102,6 +104,20 @@ class Run:
         """``--only arq`` leaves Celery's out, too."""
         names = {peer.module for peer in self._peers}
         return tuple(one for one in SERVICES if not one.packages or names.intersection(one.name.lower().split()))
+
+    async def _engine(self, found: dict[str, Any]) -> None:
+        """Plain arq jobs, without PostgreSQL."""
+        await self._stage.clear()
+        plan = argparse.Namespace(rounds=self._scale.rounds, jobs=self._scale.jobs)
+        tracks: dict[str, Track] = {}
+        self.tell(f"the engine alone: {plan.rounds} rounds")
+        pairs = await asyncio.to_thread(lambda: list(engine.rounds(self._stage.redis_url, plan)))
+        for slots, *both in pairs:
+            for name, drained in zip(("arq", OURS.name), both, strict=True):
+                track = tracks.setdefault(f"{name}, {slots} slots", Track())
+                for figure, value in asdict(drained).items():
+                    track.note(figure, value)
+        found["tracks"] = results.document(tracks)
 
     async def _growth(self, found: dict[str, Any]) -> None:
         reach = self._scale.reach

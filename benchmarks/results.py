@@ -28,7 +28,7 @@ def document(tracks: Mapping[Any, Track]) -> dict[str, dict[str, Any]]:
 
 def save(part: str, where: list[str], measured: Mapping[str, Any]) -> None:
     FOLDER.mkdir(exist_ok=True)
-    text = json.dumps({"where": where, **measured}, ensure_ascii=False, indent=1)
+    text = json.dumps({**measured, "where": where}, ensure_ascii=False, indent=1)
     (FOLDER / f"{part}.json").write_text(text + "\n", encoding="utf-8")
 
 

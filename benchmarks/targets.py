@@ -10,7 +10,9 @@ from typing import Any
 from benchmarks.results import Tracks, median, ratio, values
 
 Parts = Mapping[str, Mapping[str, Any]]
-"""``peers``, ``services``, ``growth``: those that were measured."""
+"""``peers``, ``services``, ``engine``, ``growth``: those that were measured."""
+ENGINE = {100: (12.0, 0.03), 10: (8.0, 0.25)}
+"""By slots: times arq's rate, and round trips a job."""
 OURS, CELERY, EMPTY = "ours", "FastAPI + Celery", "empty FastAPI"
 
 
@@ -27,6 +29,7 @@ class Target:
 def targets(parts: Parts) -> Iterator[Target]:
     yield from _drain(parts.get("peers", {}).get("tracks", {}))
     yield from _pick_up(parts.get("peers", {}).get("tracks", {}))
+    yield from _engine(parts.get("engine", {}).get("tracks", {}))
     yield from _services(parts.get("services", {}).get("tracks", {}))
     yield from _growth(parts.get("growth", {}))
 
@@ -43,6 +46,13 @@ def _drain(tracks: Tracks) -> Iterator[Target]:
 def _pick_up(tracks: Tracks) -> Iterator[Target]:
     for percent, limit in ((50, 3.0), (99, 10.0)):
         yield _most(f"idle pick-up, p{percent}", limit, median(tracks, OURS, f"pick_up_p{percent}"), " ms")
+
+
+def _engine(tracks: Tracks) -> Iterator[Target]:
+    for slots, (reach, trips) in ENGINE.items():
+        ours, arq = f"{OURS}, {slots} slots", f"arq, {slots} slots"
+        yield _least(f"engine alone, arq jobs, {slots} slots", reach, ratio(tracks, "rate", ours, arq), "of arq")
+        yield _most(f"its round trips a job, {slots} slots", trips, median(tracks, ours, "round_trips"), "")
 
 
 def _services(tracks: Tracks) -> Iterator[Target]:

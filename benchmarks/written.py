@@ -14,7 +14,7 @@ from benchmarks.results import Tracks, median, saved, values
 from benchmarks.targets import targets
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-PARTS = ("ours", "peers", "services", "growth")
+PARTS = ("ours", "peers", "services", "engine", "growth")
 BAR = 40
 SIGNS = {True: "reached", False: "**missed**", None: "–"}
 PEER_COLUMNS = (
@@ -36,6 +36,7 @@ SERVICE_COLUMNS = (
     ("get_p99", "p99, ms"),
     ("batch", "batch, tasks/s"),
 )
+ENGINE_COLUMNS = (("rate", "jobs/s"), ("round_trips", "round trips a job"), ("cpu_us", "CPU, µs a job"))
 SIZE_COLUMNS = (
     ("claim_by_order", "claim of ten by order, ms"),
     ("claim_by_ids", "by hint, ms"),
@@ -60,6 +61,7 @@ METHOD = """\
 - Services: one API process behind the same uvicorn, one worker, 64 keep-alive connections, closed loop. The load client
   is one process on the same cores, the same for all. POST is measured without a worker and beside one; `finished`
   counts from the first POST until all is done, or ten seconds later.
+- The engine alone: no-op arq functions on Valkey, by stock arq and by ours from the same keys, both under uvloop.
 - Growth: rows made by `generate_series` in the real schema. Several workers are all up before a drain begins.
 """
 
@@ -77,6 +79,7 @@ def page(parts: Mapping[str, Any]) -> str:
         _section("What it has to reach", _targets(parts)),
         _section("Beside other queues", _peers(parts["peers"])) if "peers" in parts else "",
         _section("As whole services", _services(parts["services"])) if "services" in parts else "",
+        _section("The engine alone", _engine(parts["engine"])) if "engine" in parts else "",
         _section("Growth", _growth(parts["growth"])) if "growth" in parts else "",
         _section("Beside its own yardsticks", _ours(parts["ours"])) if "ours" in parts else "",
     ]
@@ -126,6 +129,12 @@ def _services(part: Mapping[str, Any]) -> Iterator[str]:
         for name, one in part.get("facts", {}).items()
     ]
     yield from ("", *table(("service", "packages", "settings"), facts))
+
+
+def _engine(part: Mapping[str, Any]) -> Iterator[str]:
+    yield from _where(part)
+    tracks: Tracks = part.get("tracks", {})
+    yield from table(("worker", *(label for _, label in ENGINE_COLUMNS)), _figures(tracks, tracks, ENGINE_COLUMNS))
 
 
 def _growth(part: Mapping[str, Any]) -> Iterator[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import written
+from benchmarks import report, results, written
+from benchmarks.measures import Figure, Plan
 from benchmarks.peers.catalogue import ALL, chosen
 from benchmarks.race import Track
 from benchmarks.results import document, ratio
@@ -61,8 +64,8 @@ def test_a_queue_that_failed_stands_on_the_page_with_its_error() -> None:
 
 def test_a_part_that_failed_as_a_whole_leaves_a_page() -> None:
     failed = {"where": ["here"], "failure": "no disk"}
-    page = written.page({"peers": failed, "services": failed, "growth": failed})
-    assert page.count("**failed**: no disk") == 3
+    page = written.page(dict.fromkeys(("peers", "services", "engine", "growth"), failed))
+    assert page.count("**failed**: no disk") == 4
 
 
 def test_a_library_names_all_of_its_columns() -> None:
@@ -70,3 +73,15 @@ def test_a_library_names_all_of_its_columns() -> None:
     assert chosen(None) == ALL
     with pytest.raises(ValueError, match="unknown: rq"):
         chosen("arq,rq")
+
+
+def test_what_is_kept_comes_back_as_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
+    monkeypatch.setattr(written, "RESULTS", tmp_path / "RESULTS.md")
+    results.save("peers", ["a machine"], peers(ours=track(drain=[1_234.56])))
+    report.write([Figure("POST", "requests/s", [10.0, 20.0], [20.0, 20.0])], Plan(1, 1, 1, 1, 1, 1), ["another"])
+    page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+    assert "- a machine" in page
+    assert "| ours | 1,235 |" in page
+    assert re.search(r"\| POST +\| +15.0 \| +20.0 \| +0.75 \|", page)
+    assert page.index("## Method") > page.index("## Beside its own yardsticks")
