@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,6 +20,8 @@ from shared.queue.submit import hint
 
 WATCH_SECONDS = 0.5
 """Twice as often as hearts beat: half a second less until a death is seen."""
+RESCUE_SECONDS = 2.0
+"""Between two looks for tasks of the dead where nothing tells of any."""
 RESCUE_BATCH = 500
 log = get_logger(__name__)
 
@@ -30,6 +32,8 @@ class Watcher:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._watch = DeathWatch(stores.settings.lease_seconds)
+        self._living: Set[UUID] = frozenset()
+        self._next_rescue = 0.0
 
     def failed(self) -> None:
         self._watch.failed()
@@ -40,9 +44,14 @@ class Watcher:
         Whatever goes wrong with the database is logged, and the watch starts anew: it must never end.
         """
         try:
-            for suspect in self._watch.read(counters, asked_at=asked_at, answered_at=answered_at):
+            suspects = self._watch.read(counters, asked_at=asked_at, answered_at=answered_at)
+            for suspect in suspects:
                 await self._declare(suspect)
-            await rescue(self._stores)
+            # Who is gone from the living may have been declared by a watcher that came no further.
+            if suspects or self._living - counters.keys() or answered_at >= self._next_rescue:
+                self._next_rescue = answered_at + RESCUE_SECONDS
+                await rescue(self._stores)
+                self._living = frozenset(counters)
         except StoreUnavailable:
             self._watch.failed()
         except SQLAlchemyError:

@@ -45,7 +45,7 @@ class Chore:
 
 
 CHORES = (
-    Chore("expire", 1.0, expire),
+    Chore("expire", 2.0, expire),
     Chore("prune_workers", 60.0, prune),
     Chore("prune_idempotency_keys", 600.0, prune_keys),
     Chore("sweep_files", 3_600.0, sweep_files),
