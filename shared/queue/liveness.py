@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,7 +33,7 @@ class Watcher:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._watch = DeathWatch(stores.settings.lease_seconds)
-        self._living: Set[UUID] = frozenset()
+        self._living: AbstractSet[UUID] = frozenset()
         self._next_rescue = 0.0
 
     def failed(self) -> None:
