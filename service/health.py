@@ -1,4 +1,4 @@
-"""Whether the stores answer. Each look is bounded: a probe that hangs is worse than one that says no."""
+"""Whether the stores answer, asked at once. Each look is bounded: a probe that hangs is worse than one that says no."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from shared.queue.health import DatabaseState, RedisState, database_health, redis_health
 from shared.queue.stores import Stores
-
-PATIENCE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +24,5 @@ class Readiness:
 
 
 async def readiness(stores: Stores) -> Readiness:
-    database, broker = await asyncio.gather(_database(stores), redis_health(stores))
+    database, broker = await asyncio.gather(database_health(stores), redis_health(stores))
     return Readiness(database, broker)
-
-
-async def _database(stores: Stores) -> DatabaseState | None:
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            return await database_health(stores)
-    except TimeoutError:
-        return None

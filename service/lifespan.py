@@ -22,6 +22,7 @@ from shared.queue.stores import Stores
 from shared.registry import Registry
 from shared.settings import Settings
 
+PATIENCE_SECONDS = 5.0
 RETRY_SECONDS = 2.0
 READY_POLL_SECONDS = 0.2
 
@@ -32,7 +33,11 @@ log = get_logger(__name__)
 async def stand(app: FastAPI, settings: Settings, registry: Registry) -> AsyncIterator[None]:
     """Open the stores for ``app``. PostgreSQL may be away: requests get 503 until it is back."""
     stores = Stores(
-        settings, pool_size=settings.api_pool_size, overflow=settings.api_pool_overflow, application="taskrunner-api"
+        settings,
+        pool_size=settings.api_pool_size,
+        overflow=settings.api_pool_overflow,
+        application="taskrunner-api",
+        patience=PATIENCE_SECONDS,
     )
     async with stores:
         app.state.house = House(stores, registry, settings)

@@ -86,8 +86,8 @@ async def _answer(runtime: Incarnation, path: str) -> tuple[int, dict[str, Any]]
 async def _state(runtime: Incarnation) -> dict[str, Any]:
     """The words of the API's health. A worker that drains is not ready for more."""
     stores = runtime.stores
-    database = "ok" if await database_health(stores) else "down"
-    broker = "ok" if await stores.broker.ping() else "down"
+    found, pong = await asyncio.gather(database_health(stores), stores.broker.ping())
+    database, broker = "ok" if found else "down", "ok" if pong else "down"
     is_usable = database == "ok" and runtime.state == "running"
     return {
         "status": "unavailable" if not is_usable else "ok" if broker == "ok" else "degraded",

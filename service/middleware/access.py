@@ -16,10 +16,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.auth import METRICS_READER, Authenticator
 from service.problems import Problem
+from shared.domain.errors import StoreUnavailable
+from shared.patience import in_turns
 from shared.queue.keys import LOCAL
 
-ALWAYS_OPEN = frozenset({"/health/live", "/health/ready"})
-METRICS = frozenset({"/health", "/metrics"})
+HEALTH, READY = "/health", "/health/ready"
+HEALTH_TURNS = 3
+ALWAYS_OPEN = frozenset({"/health/live", READY})
+METRICS = frozenset({HEALTH, "/metrics"})
 LOOPBACK_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -37,8 +41,20 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._admit(scope)
+            scope = await (self._admit_to_health(scope) if scope["path"] == HEALTH else self._admitted(scope))
         await self.app(scope, receive, send)
+
+    async def _admit_to_health(self, scope: Scope) -> Scope:
+        """Without PostgreSQL nobody is known: then the page is that which everybody may see."""
+        try:
+            return await in_turns(self._admitted(scope), HEALTH_TURNS)
+        except (StoreUnavailable, TimeoutError):
+            scope["state"]["principal"] = METRICS_READER
+            return {**scope, "path": READY, "raw_path": READY.encode()}
+
+    async def _admitted(self, scope: Scope) -> Scope:
+        await self._admit(scope)
+        return scope
 
     async def _admit(self, scope: Scope) -> None:
         path = scope["path"]

@@ -15,7 +15,6 @@ from service.schemas.system import HealthView, LiveView, ReadyView, TaskTypeList
 from service.strict_route import StrictRoute
 from service.views import json_answer
 from shared.domain.definition import TaskDefinition
-from shared.domain.errors import StoreUnavailable
 from shared.domain.retry import describe_policy
 from shared.queue.health import DatabaseState, RedisState
 from shared.queue.lookup import queue_ages
@@ -60,13 +59,19 @@ async def read_ready(request: Request) -> Response:
     return json_answer(_ready_view(found), 503 if found.status == "unavailable" else 200)
 
 
-@router.get("/health", summary="Health in detail", response_model=HealthView, response_description="What it stands on.")
+@router.get(
+    "/health",
+    summary="Health in detail",
+    response_model=HealthView,
+    response_description="What it stands on.",
+    responses=NOT_READY,
+)
 async def read_health(caller: Reader) -> Response:
     """Components, versions, workers seen, and how long the oldest due task of each queue has waited."""
     stores = caller.stores
     found = await readiness(stores)
     if found.status == "unavailable":
-        raise StoreUnavailable
+        return json_answer(_ready_view(found), 503)
     seen = len(await live_workers(stores))
     ages = await queue_ages(stores, caller.tenant_id)
     return json_answer(

@@ -21,6 +21,7 @@ from service.schemas.responses import problems
 from service.schemas.tasks import BatchRequest, BatchView, TaskPage
 from service.strict_route import StrictRoute
 from service.views import TASKS_PATH, json_answer, task_view
+from shared.db.session import LONG_SECONDS
 from shared.domain.states import Status
 from shared.domain.task import NewTask, Task, TaskFilter
 from shared.queue.idempotency import Answer, once
@@ -94,7 +95,7 @@ async def create_batch(
         return _created(stored)
 
     digest = digest_of("POST", request.url.path, await request.json())
-    answer = await once(caller.stores, caller.tenant_id, key, digest, create)
+    answer = await once(caller.stores, caller.tenant_id, key, digest, create, within=LONG_SECONDS)
     if not answer.is_replay:
         hint(caller.stores, stored)
     return answered(answer)

@@ -12,13 +12,11 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from sqlalchemy import Dialect, make_url
-from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
+from shared.db.address import driver_arguments
 from shared.db.session import CONNECT_TIMEOUT, SERVER_SETTINGS
 
 STATEMENT_TIMEOUT = 2.0
-ENGINE_ONLY = ("prepared_statement_cache_size", "prepared_statement_name_func", "command_timeout")
 
 BEAT = """
     WITH me AS (
@@ -53,11 +51,7 @@ class HeartbeatConnection:
 
     @classmethod
     async def open(cls, url: str) -> Self:
-        # Read as the engine reads it: ``ssl=`` and the like stand in the URL in SQLAlchemy's spelling.
-        dialect: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call] # SQLAlchemy's own gap
-        _, arguments = dialect.create_connect_args(make_url(url))
-        for name in ENGINE_ONLY:
-            arguments.pop(name, None)
+        arguments = driver_arguments(url)
         settings = {**SERVER_SETTINGS, "application_name": "taskrunner-heartbeat"}
         return cls(await asyncpg.connect(**{**arguments, "timeout": CONNECT_TIMEOUT, "server_settings": settings}))
 

@@ -7,21 +7,28 @@ for the few statements that run thousands of times a second.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
 
 import asyncpg
 import orjson
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from shared.db.breaker import Breaker, question
 from shared.db.lane import Lane, Runner
 from shared.domain.errors import StorageFull, StoreUnavailable, Unstorable
 
 CONNECT_TIMEOUT = 5.0
 COMMAND_TIMEOUT = 30.0
 POOL_TIMEOUT = 5.0
+CLOSE_TIMEOUT = 5.0
+LONG_SECONDS = 25.0
+"""For statements over thousands of rows, where the process is less patient otherwise."""
 
 # Bounds for every session, so that no statement, lock or forgotten transaction lives for ever.
 SERVER_SETTINGS = {
@@ -35,9 +42,22 @@ SERVER_SETTINGS = {
 
 
 class Database:
-    """An engine and its two session makers. Made once per process; ``close`` ends its pool."""
+    """An engine and its two session makers. Made once per process; ``close`` ends its pool.
 
-    def __init__(self, url: str, *, pool_size: int, overflow: int, recycle: int, application: str) -> None:
+    ``patience``: seconds that one use may wait for a connection and its statements together, behind a breaker;
+    None: each wait has its own time-out, and there is no breaker.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int,
+        overflow: int,
+        recycle: int,
+        application: str,
+        patience: float | None = None,
+    ) -> None:
         self.engine: AsyncEngine = create_async_engine(
             url,
             pool_size=pool_size,
@@ -53,6 +73,9 @@ class Database:
                 "server_settings": {**SERVER_SETTINGS, "application_name": application},
             },
         )
+        event.listen(self.engine.sync_engine.pool, "invalidate", self._given_up)
+        self._patience = patience
+        self._breaker = Breaker(question(url)) if patience is not None else None
         self.lanes: dict[str, Lane] = {}
         """Each holds one connection of the pool, from its first statement on."""
         self._transactions = async_sessionmaker(self.engine, expire_on_commit=False)
@@ -61,31 +84,50 @@ class Database:
         )
 
     @asynccontextmanager
-    async def autocommit(self) -> AsyncIterator[AsyncSession]:
+    async def autocommit(self, *, within: float | None = None) -> AsyncIterator[AsyncSession]:
         """A session whose every statement commits by itself. Raises: StoreUnavailable."""
-        with translated_outages():
-            async with self._statements() as session:
-                yield session
+        async with self._use(within), self._statements() as session:
+            yield session
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, *, within: float | None = None) -> AsyncIterator[AsyncSession]:
         """A session in one transaction: committed at the end, rolled back on any error. Raises: StoreUnavailable."""
-        with translated_outages():
-            async with self._transactions() as session, session.begin():
-                yield session
+        async with self._use(within), self._transactions() as session, session.begin():
+            yield session
 
     @asynccontextmanager
     async def lane(self, name: str) -> AsyncIterator[Runner]:
         """The lane ``name`` to oneself: its statements commit by themselves. Raises: StoreUnavailable, Unstorable."""
         lane = self.lanes.setdefault(name, Lane(self.engine))
+        async with self._use(None), lane.turn() as runner:
+            yield runner
+
+    @asynccontextmanager
+    async def _use(self, within: float | None) -> AsyncIterator[None]:
         with translated_outages():
-            async with lane.turn() as runner:
-                yield runner
+            if self._breaker is None or self._patience is None:
+                yield
+                return
+            async with self._breaker.bounded(within or self._patience):
+                yield
+
+    def _given_up(self, connection: Any, _record: object, _error: object) -> None:
+        """Cut a connection to a silent server, where SQLAlchemy would wait 2 s for its good-bye.
+
+        One that answers is told first to stop the statement that nobody waits for.
+        """
+        if self._breaker is not None and self._breaker.is_open:
+            connection.driver_connection.terminate()
 
     async def close(self) -> None:
-        for lane in self.lanes.values():
-            await lane.close()
-        await self.engine.dispose()
+        if self._breaker is not None:
+            await self._breaker.close()
+        # Good-byes to a server that has gone silent: what does not hear them ends with the process.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                for lane in self.lanes.values():
+                    await lane.close()
+                await self.engine.dispose()
 
 
 @contextmanager

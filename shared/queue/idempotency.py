@@ -37,12 +37,16 @@ async def once(
     key: str,
     digest: bytes,
     create: Callable[[AsyncSession], Awaitable[Answer]],
+    *,
+    within: float | None = None,
 ) -> Answer:
     """Run ``create`` in a transaction and store its answer under ``key``, or replay the stored one.
 
+    ``within``: seconds for all of it, where it is much.
+
     Raises: KeyInFlight, KeyReused, StoreUnavailable, and what ``create`` raises (nothing is stored then).
     """
-    async with stores.db.transaction() as session:
+    async with stores.db.transaction(within=within) as session:
         if not await statements.try_lock(session, tenant_id, key):
             raise KeyInFlight
         stored = await statements.find(session, tenant_id, key)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from shared.broker.progress import read_progress
+from shared.db.session import LONG_SECONDS
 from shared.db.statements import lookup as statements
 from shared.domain.errors import NotFound
 from shared.domain.states import Status
@@ -41,7 +42,7 @@ async def list_tasks(
     stores: Stores, tenant_id: int, wanted: TaskFilter, *, limit: int, before: UUID | None = None
 ) -> list[Task]:
     """A page, newest first. Progress is the last saved one."""
-    async with stores.db.autocommit() as session:
+    async with stores.db.autocommit(within=LONG_SECONDS) as session:
         return await statements.list_tasks(session, tenant_id, wanted, limit=limit, before=before)
 
 

@@ -23,7 +23,9 @@ OUTBOX_LIMIT = 20_000
 class Stores:
     """One process's connections. Use as ``async with Stores.open(...)``; children end with it."""
 
-    def __init__(self, settings: Settings, *, pool_size: int, overflow: int, application: str) -> None:
+    def __init__(
+        self, settings: Settings, *, pool_size: int, overflow: int, application: str, patience: float | None = None
+    ) -> None:
         self.settings = settings
         self.db = Database(
             settings.database_url.get_secret_value(),
@@ -31,6 +33,7 @@ class Stores:
             overflow=overflow,
             recycle=settings.pool_recycle,
             application=application,
+            patience=patience,
         )
         self.broker = Broker(settings.redis_url.get_secret_value(), settings.result_url)
         self.hints = HintQueue(self.broker.queue)

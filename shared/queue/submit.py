@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.broker.hints import Hint
 from shared.db.lane import Runner
+from shared.db.session import LONG_SECONDS
 from shared.db.statements import submit as statements
 from shared.domain.errors import InputRefused
 from shared.domain.ids import new_id
@@ -76,7 +77,7 @@ def plan(registry: Registry, known_queues: Sequence[str], request: Request) -> N
 async def submit(stores: Stores, tenant_id: int, tasks: Sequence[NewTask]) -> list[Task]:
     """Store ``tasks``, all or none, and hint them. Returns them in order. Raises: StoreUnavailable, Unstorable."""
     if len(tasks) > SHARED_WRITE_TASKS:
-        async with stores.db.autocommit() as session:
+        async with stores.db.autocommit(within=LONG_SECONDS) as session:
             stored = await store(session, tenant_id, tasks)
     else:
         inserted = await stores.batches.submits.add((tenant_id, tasks))

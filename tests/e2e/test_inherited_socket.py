@@ -33,7 +33,7 @@ def as_third(descriptor: int, *argv: str) -> tuple[str, ...]:
     return (sys.executable, "-c", program, str(descriptor), *argv)
 
 
-@pytest.mark.parametrize("way", ["socket activation", "uvicorn --fd"])
+@pytest.mark.parametrize("way", ["socket activation", pytest.param("uvicorn --fd", marks=pytest.mark.chaos)])
 async def test_the_api_serves_a_socket_it_is_handed_and_leaves_it_open(
     way: str, listener: socket.socket, processes: Processes
 ) -> None:

@@ -106,10 +106,10 @@ class FailingDatabase(Database):
         self._points = points
 
     @asynccontextmanager
-    async def autocommit(self) -> AsyncIterator[AsyncSession]:
+    async def autocommit(self, *, within: float | None = None) -> AsyncIterator[AsyncSession]:
         with translated_outages():
             await self._points.around("connect", _nothing, _lost)
-            async with super().autocommit() as session:
+            async with super().autocommit(within=within) as session:
                 yield cast("AsyncSession", _FailingSession(session, self._points))
 
     @asynccontextmanager
@@ -120,7 +120,7 @@ class FailingDatabase(Database):
                 yield _FailingSession(runner, self._points)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, *, within: float | None = None) -> AsyncIterator[AsyncSession]:
         with translated_outages():
             await self._points.around("connect", _nothing, _lost)
             # A session that ends before its commit rolls back.
