@@ -111,11 +111,11 @@ class Execution:
         self._stop_handler()
 
     def last_progress(self, verdict: Verdict) -> Progress | None:
-        """What is saved with the row: the last word of the run, and 100 % where it completed."""
+        """What is saved with the row: the last word of the run. That a completed one came to 100 % needs no saving."""
         last = self._run.last_progress if self._run else None
-        if verdict.status is Status.COMPLETED:
-            return Progress(100.0, last.message if last else "", datetime.now(UTC))
-        return last
+        if last is None or verdict.status is not Status.COMPLETED:
+            return last
+        return Progress(100.0, last.message, datetime.now(UTC)) if last.message else None
 
     def _begin(self) -> None:
         """The handler runs now; its time counts from here, not from the start of its process."""
