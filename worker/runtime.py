@@ -102,6 +102,7 @@ class Runtime:
         self.executions = Executions(self._handlers, slots)
         who = Claimant(self.info.id, settings.queues, tuple(self.info.types))
         self.pump = Pump(self.stores, who, slots, waker, self.executions)
+        self.pump.hold()  # until the first heartbeat: who has not beaten may be declared dead
 
     async def _deregister(self) -> None:
         with contextlib.suppress(StoreUnavailable):  # the death watch will find the row

@@ -14,7 +14,10 @@ import asyncpg
 import orjson
 
 from shared.db.address import driver_arguments
-from shared.db.session import CONNECT_TIMEOUT, SERVER_SETTINGS
+from shared.db.session import SERVER_SETTINGS
+
+CONNECT_TIMEOUT = 2.0
+"""Shorter than a lease: one lost packet must not look like a death."""
 
 STATEMENT_TIMEOUT = 2.0
 

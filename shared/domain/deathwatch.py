@@ -16,6 +16,9 @@ PROMPT_SECONDS = 1.0
 REGULAR_SECONDS = 3.0
 """A longer gap between two readings means that the watcher itself stood still."""
 
+PATIENCE_AT_START = 3
+"""Times the patience for who has never beaten: it starts, on a busy machine perhaps, and holds no task before that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
@@ -50,5 +53,7 @@ class DeathWatch:
             for worker, beat in counters.items()
         }
         return [
-            Suspect(worker, beat) for worker, (beat, since) in self._since.items() if asked_at - since >= self._patience
+            Suspect(worker, beat)
+            for worker, (beat, since) in self._since.items()
+            if asked_at - since >= self._patience * (1 if beat else PATIENCE_AT_START)
         ]

@@ -15,7 +15,7 @@ from shared.logs import get_logger
 from shared.queue.stores import Stores
 from shared.registry import Registry
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.0
 """A schedule made or changed elsewhere is seen as soon as that."""
 SCHEDULES_AT_ONCE = 200
 TICKS_AT_ONCE = 1_000

@@ -17,7 +17,9 @@ MOST_PER_CLAIM = 16
 """An event may be hundreds of kilobytes: they are not all fetched at once."""
 WRITERS = 2
 """Connections of the pool that recording may take."""
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.5
+"""Between two looks that found nothing: each is two statements."""
+RECORD_AGAIN_SECONDS = 0.5
 GIVE_BACK_SECONDS = 2.0
 log = get_logger(__name__)
 
@@ -110,7 +112,7 @@ class Courier:
             except StoreUnavailable:
                 if time.monotonic() > ends_at:
                     raise
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(RECORD_AGAIN_SECONDS)
 
     async def _give_back(self, delivery: ClaimedDelivery) -> None:
         """At the worker's end: another need not wait for the lease."""

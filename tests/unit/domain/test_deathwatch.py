@@ -24,6 +24,12 @@ def test_a_counter_that_stands_still_for_the_whole_patience_is_dead() -> None:
     assert said[7] == [Suspect(ONE, 5)]
 
 
+def test_who_has_never_beaten_is_given_longer_to_start_and_not_for_ever() -> None:
+    said = watch_of(*((float(second), {ONE: 0}) for second in range(20)))
+    assert said[:19] == [[]] * 19
+    assert said[19] == [Suspect(ONE, 0)]
+
+
 def test_a_counter_that_moves_is_alive_however_slowly() -> None:
     said = watch_of(*((float(second), {ONE: second // 5}) for second in range(60)))
     assert not any(said)
