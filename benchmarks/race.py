@@ -42,6 +42,7 @@ class Track:
 
     figures: dict[str, list[float]] = field(default_factory=dict)
     failure: str | None = None
+    remarks: list[str] = field(default_factory=list)
 
     def note(self, name: str, value: float) -> None:
         self.figures.setdefault(name, []).append(value)
@@ -105,22 +106,35 @@ async def _lap(stage: Stage, peer: Peer, python: Path, distance: Distance, track
 
 
 async def drain(play: Play, crew: Crew, count: int, limit_s: float, track: Track) -> None:
-    """From the first handler entered until the store says that all is settled. Raises: RuntimeError, TimeoutError."""
+    """From the first handler entered until the store says that all is settled; it may be said never to be.
+
+    Raises: RuntimeError, TimeoutError.
+    """
     ledger = play.stage.ledger
     if not await crew.until(lambda: ledger.count > 0, START_LIMIT_S):
         raise TimeoutError(f"its worker started nothing within {START_LIMIT_S:g} s")
-    before, counted_from = await crew.cost(), ledger.count
+    before = await crew.cost()
     is_through = await crew.until(lambda: ledger.count >= count, limit_s)
-    gives_up_at = time.monotonic() + SETTLE_LIMIT_S
-    while is_through and await play.left():
-        if time.monotonic() > gives_up_at:
-            raise TimeoutError(f"{await play.left()} of {count} tasks were started and not settled")
-    ended_ns, done = time.monotonic_ns() if is_through else ledger.last_ns, ledger.count
-    cost, tasks = (await crew.cost()).since(before), done - counted_from
+    is_settled = is_through and await _settled(play)
+    ended_ns, done = time.monotonic_ns() if is_settled else ledger.last_ns, ledger.count
+    if is_through and not is_settled:
+        track.remarks.append(
+            f"{await play.left()} of {count:,} tasks were entered and not settled {SETTLE_LIMIT_S:g} s later"
+        )
+    cost = (await crew.cost()).since(before)
     track.note("drain", done / (ended_ns - ledger.first_ns) * 1e9)
-    track.note("cpu", cost.cpu_s * 1e6 / tasks)
-    track.note("trips", cost.trips / tasks)
+    track.note("cpu", cost.cpu_s * 1e6 / cost.tasks)
+    track.note("trips", cost.trips / cost.tasks)
     track.note("memory", crew.memory_mib)
+
+
+async def _settled(play: Play) -> bool:
+    """Whether the store says in time that nothing is left."""
+    gives_up_at = time.monotonic() + SETTLE_LIMIT_S
+    while await play.left():
+        if time.monotonic() > gives_up_at:
+            return False
+    return True
 
 
 async def crowd(stage: Stage, peer: Peer, python: Path, workers: int, count: int, limit_s: float) -> Track:

@@ -13,7 +13,7 @@ from benchmarks.race import Track
 FOLDER = Path(__file__).with_name("results")
 Figures = Mapping[str, list[float]]
 Tracks = Mapping[str, Mapping[str, Any]]
-"""By name: ``figures``, and ``failure`` or None."""
+"""By name: ``figures``, ``failure`` or None, and ``remarks``."""
 
 
 def document(tracks: Mapping[Any, Track]) -> dict[str, dict[str, Any]]:
@@ -21,6 +21,7 @@ def document(tracks: Mapping[Any, Track]) -> dict[str, dict[str, Any]]:
         str(name): {
             "figures": {figure: [_short(value) for value in values] for figure, values in track.figures.items()},
             "failure": track.failure,
+            "remarks": track.remarks,
         }
         for name, track in tracks.items()
     }

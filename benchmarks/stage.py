@@ -40,13 +40,14 @@ LOOK_S = 0.01
 
 @dataclass(frozen=True)
 class Cost:
-    """What workers used: CPU of them all, and requests that reached a store."""
+    """What workers had used when so many tasks were entered: CPU of them all, and requests that reached a store."""
 
+    tasks: int
     cpu_s: float
     trips: int
 
     def since(self, before: Cost) -> Cost:
-        return Cost(self.cpu_s - before.cpu_s, self.trips - before.trips)
+        return Cost(self.tasks - before.tasks, self.cpu_s - before.cpu_s, self.trips - before.trips)
 
 
 class Stage:
@@ -160,7 +161,8 @@ class Crew:
         self._processes = processes
 
     async def cost(self) -> Cost:
-        return Cost(self._cpu_s(), await self._stage.trips())
+        # The stores answer a moment later: what can be read at once is.
+        return Cost(self._stage.ledger.count, self._cpu_s(), await self._stage.trips())
 
     @property
     def memory_mib(self) -> float:

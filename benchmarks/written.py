@@ -53,7 +53,8 @@ METHOD = """\
 - Submit: in the library's documented batch way; where it has none, 64 callers at once, or a loop where it blocks.
   Ours is the verb behind `POST`, without HTTP, as the others are called without.
 - Drain: the tasks wait, then one worker starts; from the first handler entered until its store says that nothing is
-  left. It is not the same work for all: see what each keeps.
+  left, or to the last handler entered where something is left for good. It is not the same work for all: see what
+  each keeps.
 - Pick-up: from the submitting call to the handler's first line, one task at a time to an idle worker, by the machine's
   monotonic clock. The commit or the command to Redis is part of it. Pauses are spread over each one's poll.
 - CPU: of the worker's processes, from `/proc`, while it drains. Memory: proportional set size, right after. Round
@@ -171,6 +172,7 @@ def _failures(tracks: Tracks) -> Iterator[str]:
     for name, track in tracks.items():
         if track["failure"]:
             yield f"\n{name} **failed**, {track['failure']}"
+        yield from (f"\n{name}: {remark}." for remark in track["remarks"])
 
 
 def _figures(

@@ -57,7 +57,10 @@ def test_growth_is_the_largest_size_beside_the_smallest() -> None:
 def test_a_queue_that_failed_stands_on_the_page_with_its_error() -> None:
     failed = Track()
     failed.fail("round 1", RuntimeError("some lines\nits worker ended"))
-    page = written.page({"peers": peers(ours=track(drain=[1_000.0, 2_000.0]), saq=failed)})
+    odd = track(drain=[5.0])
+    odd.remarks.append("2 of 5 tasks were never settled")
+    page = written.page({"peers": peers(ours=track(drain=[1_000.0, 2_000.0]), saq=failed, huey=odd)})
+    assert "huey: 2 of 5 tasks were never settled." in page
     assert "saq **failed**, round 1: its worker ended" in page
     assert "| ours | 1,500 (1,000–2,000) |" in page
 
