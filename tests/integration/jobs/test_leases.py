@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from arq.connections import ArqRedis, create_pool
 
 from tests.integration.jobs.conftest import Bench, eventually, named, reached
 from tests.integration.jobs.test_jobs import add, enqueued
-from worker.engine.jobs.exchange import Answer, Ask, Ended
+from worker.engine.jobs.exchange import Answer, Ask, Claimed, Ended
 from worker.engine.jobs.line import Line
+from worker.engine.jobs.pump import Pump
 
 
 async def test_a_job_longer_than_its_lease_runs_once(redis: ArqRedis, bench: Bench) -> None:
@@ -124,6 +126,25 @@ async def test_cancelling_a_worker_anywhere_in_an_exchange_loses_no_end(redis: A
     assert set(ran) == jobs
     assert len(ran) == len(jobs), "none ran twice"
     assert await redis.zcard("arq:queue") == 0
+
+
+async def test_a_job_cancelled_before_its_first_step_is_given_back_with_its_try(redis: ArqRedis, bench: Bench) -> None:
+    take_claims = Pump._take_claims
+
+    def cancelling(self: Pump, claimed: Sequence[Claimed], asked_at: float) -> None:
+        take_claims(self, claimed, asked_at)
+        for task in self._tasks.values():
+            task.cancel()
+        if claimed:
+            patched.undo()
+
+    job = await enqueued(redis, "add", 1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Pump, "_take_claims", cancelling)
+        await bench.burst(*named(add=add))
+    info = await job.result_info()
+    assert info is not None
+    assert (info.result, info.job_try) == (1, 1)
 
 
 def ask(number: int, **given: Any) -> Ask:
