@@ -44,6 +44,8 @@ INSERT = """
          LATERAL (SELECT now() - interval '40 days' + n * interval '0.5 s' AS at, {waits} AS waits) made
 """
 CHUNK = 500_000
+COMPARED = (2, 8)
+"""Workers whose rates are compared: measured in each repeat."""
 SECONDARY = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'tasks' AND indexname <> 'tasks_pkey'"
 
 
@@ -54,7 +56,7 @@ class Reach:
     waiting: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     rows: tuple[int, ...] = (10_000, 100_000, 1_000_000, 5_000_000)
     workers: tuple[int, ...] = (1, 2, 4, 8)
-    workers_tasks: int = 40_000
+    workers_tasks: int = 25_000
     memory_tasks: int = 200_000
     repeats: int = 2
     get_s: float = 3.0
@@ -156,7 +158,8 @@ async def workers(stage: Stage, peers: Sequence[Peer], reach: Reach, tell: Tell)
         for peer in peers if repeat == 0 else (OURS,):
             python = await python_of(peer.environment, peer.packages, tell)
             count = reach.workers_tasks if peer is OURS else peer.drain
-            for number in reach.workers if peer is OURS else (1, 8):
+            ours = reach.workers if repeat == 0 else COMPARED
+            for number in ours if peer is OURS else (1, 8):
                 tell(f"{number} workers: {peer.name}")
                 lap = await crowd(stage, peer, python, number, count, 10.0)
                 for name, values in lap.figures.items():
