@@ -84,7 +84,7 @@ class Run:
         try:
             await work[name](found)
         except Exception as error:  # noqa: BLE001 - a part that fails must not take the others' figures with it
-            found["failure"] = str(error) or f"{type(error).__name__}: its time was up"
+            found["failure"] = str(error) or ("its time was up" if isinstance(error, TimeoutError) else repr(error))
             self.tell(f"{name} FAILED: {found['failure']}")
         return found
 
