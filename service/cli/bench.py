@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -11,13 +10,13 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from service.cli import measuring
 from service.cli.exits import ExitCode, refusals_end_the_command
-from service.cli.measuring import Figures, Spread, Tell
 from service.cli.output import Form, FormOption, cells, columns, complain, err, note, show
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from service.cli.measuring import Figures, Spread, Tell
 
 MOST_CONNECTIONS = 20
 """As many as the client keeps alive; beyond them it would measure connecting."""
@@ -35,6 +34,11 @@ def bench(
     form: FormOption = Form.TABLE,
 ) -> None:
     """Measure the running service: pick-up, submit, end to end. What is not done in time is cancelled."""
+    # Only here: what every command imports makes every one of them slower to start.
+    import asyncio  # noqa: PLC0415
+
+    from service.cli import measuring  # noqa: PLC0415
+
     with refusals_end_the_command(), _progress() as tell:
         try:
             figures = asyncio.run(measuring.measure(tasks, connections, seconds, tell))

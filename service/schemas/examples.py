@@ -112,6 +112,7 @@ QUEUE = {
     "throughput": 41.5,
     "is_lower_bound": False,
 }
+NOT_READY = {"status": "unavailable", "components": {"database": {"status": "down"}, "broker": {"status": "ok"}}}
 READY = {"status": "ok", "components": {"database": {"status": "ok"}, "broker": {"status": "ok"}}}
 HEALTH = {
     "status": "ok",
@@ -161,7 +162,7 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[int, Any]] = {
     ("GET", "/health/live"): {200: {"status": "ok"}},
     ("GET", "/health/ready"): {
         200: READY,
-        503: {"status": "unavailable", "components": {"database": {"status": "down"}, "broker": {"status": "ok"}}},
+        503: NOT_READY,
     },
-    ("GET", "/health"): {200: HEALTH},
+    ("GET", "/health"): {200: HEALTH, 503: NOT_READY},
 }

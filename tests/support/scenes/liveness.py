@@ -34,12 +34,13 @@ def a_watch(wrong: str, *readings: tuple[float, float] | None) -> Scene:
 
     async def scene(stores: Stores) -> None:
         who = await registered(stores)
+        await execute(stores, "UPDATE workers SET beat = 1")
         watcher = Watcher(stores)
         for reading in readings:
             if reading is None:
                 watcher.failed()
             else:
-                await watcher.judge({who.worker_id: 0}, asked_at=reading[0], answered_at=reading[1])
+                await watcher.judge({who.worker_id: 1}, asked_at=reading[0], answered_at=reading[1])
         await _lives(stores, who, wrong)
 
     return scene
