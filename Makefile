@@ -38,11 +38,12 @@ install-dev: $(VENV)/.dev
 up: install
 	@exec $(BIN)/taskrunner up $(ARGS)
 
+# A file at a time in each of two processes, which have servers of their own.
 test: install-dev
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 chaos: install-dev
-	$(BIN)/pytest -m "chaos or not chaos" tests/chaos $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "chaos or not chaos" tests/chaos $(ARGS)
 
 # A failed one keeps its evidence in the folder it names.
 SECONDS ?= 600

@@ -43,6 +43,8 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Runner:
     """Run ``taskrunner`` with these arguments; ``stdin`` is what it reads."""
 
+    monkeypatch.delenv("COLUMNS", raising=False)  # whoever runs the tests may have a narrow terminal
+
     def run(*arguments: str, stdin: str = "") -> Ran:
         monkeypatch.setattr(sys, "argv", ["taskrunner", *arguments])
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
