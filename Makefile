@@ -10,7 +10,7 @@ ARGS ?=
 help:
 	@echo "make up       start everything on loopback (Ctrl-C stops it)"
 	@echo "make test     the whole test suite, on real servers from pip"
-	@echo "make chaos    every fault test, the long ones too (CHAOS_REPORT=file keeps recovery times)"
+	@echo "make chaos    every fault test, the long ones too (CHAOS_REPORT=file: recovery times, a line each)"
 	@echo "make soak     ten minutes of seeded faults under a seeded load (SECONDS=600 SEED=1)"
 	@echo "make chaos-peers  the same faults beside arq, SAQ and Celery (ten minutes)"
 	@echo "make check    format, lint, types, import rules, dependencies, dead code"

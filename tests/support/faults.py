@@ -174,7 +174,7 @@ async def until_all_ended(database_url: str, timeout: float = 60.0) -> float:
 
 
 class Recoveries:
-    """How long each fault took to be over. Kept in ``CHAOS_REPORT`` (JSON), which a documentation table is made of."""
+    """How long each fault took to be over. Added to ``CHAOS_REPORT`` (JSON lines), for the table in the docs."""
 
     def __init__(self) -> None:
         self._measured: list[dict[str, object]] = []
@@ -185,5 +185,7 @@ class Recoveries:
         assert seconds <= limit, f"{fault}: took {seconds:.2f} s, allowed are {limit:g} s"
 
     def write(self) -> None:
-        path = Path(os.environ.get("CHAOS_REPORT") or Path(tempfile.gettempdir()) / "chaos-report.json")
-        path.write_text(json.dumps(self._measured, indent=1) + "\n", encoding="utf-8")
+        """A line each, behind those of other processes of the run."""
+        if path := os.environ.get("CHAOS_REPORT"):
+            with Path(path).open("a", encoding="utf-8") as report:
+                report.writelines(json.dumps(one) + "\n" for one in self._measured)
