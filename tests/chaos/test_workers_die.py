@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from service.client import AsyncClient
 from tests.e2e.conftest import Service
+from tests.support.memory import MemoryLimit, memory_limit
 
 TAKEN_OVER_SECONDS = 10.0
 
@@ -86,30 +88,53 @@ async def test_a_stopped_worker_is_fenced_and_restarts_clean(chaos: Service, tmp
         assert await outcomes(client, task.id) == ["lost", "completed"]
 
 
-@pytest.mark.parametrize(("poison", "starts"), [("kill_worker", 3), ("kill_child", 2)])
-async def test_a_poison_task_fails_and_the_others_complete(chaos: Service, poison: str, starts: int) -> None:
-    keepers = [asyncio.create_task(_keep_alive(chaos))]
+@pytest.mark.parametrize(
+    ("poison", "starts", "others"),
+    [
+        ("kill_worker", 3, 200),
+        ("kill_child", 2, 200),
+        pytest.param("kill_worker", 3, 1_000, marks=pytest.mark.chaos),
+    ],
+)
+async def test_a_poison_task_fails_and_the_others_complete(
+    chaos: Service, poison: str, starts: int, others: int
+) -> None:
+    assert await _starts_among_others(chaos, poison, others) == starts
+
+
+@pytest.mark.chaos
+async def test_a_task_that_takes_all_memory_fails_and_the_others_complete(chaos: Service) -> None:
+    """The kernel ends the worker, then twice the process that the task has to itself: each time the largest."""
+    with memory_limit(f"taskrunner-test-{os.getpid()}", 1_000) as limit:
+        assert await _starts_among_others(chaos, "eat_memory", 1_000, limit) == 3
+        assert limit.kills >= 3
+
+
+async def _starts_among_others(chaos: Service, poison: str, others: int, limit: MemoryLimit | None = None) -> int:
+    """Submit a poison task, then harmless ones; how often the former was started once all have ended as they should."""
+    keeper = asyncio.create_task(_keep_alive(chaos, limit))
     try:
         async with chaos.client() as client:
             bad = await client.submit(poison, {})
-            batch = [{"type": "shout", "input": {"text": f"n{n}"}} for n in range(200)]
+            batch = [{"type": "shout", "input": {"text": f"n{n}"}} for n in range(others)]
             accepted = await client.submit_batch(batch)
             done = await client.wait(bad.id, timeout=90)
             assert done.error is not None
             assert (done.status, done.error.type) == ("FAILED", "poison")
-            assert len(await client.attempts(bad.id)) == starts
             for other in accepted:
                 assert (await client.wait(other.id, timeout=60)).status == "COMPLETED"
+            return len(await client.attempts(bad.id))
     finally:
-        for keeper in keepers:
-            keeper.cancel()
-        await asyncio.gather(*keepers, return_exceptions=True)
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
 
 
-async def _keep_alive(service: Service) -> None:
+async def _keep_alive(service: Service, limit: MemoryLimit | None = None) -> None:
     """A supervisor: a worker that ends is started again."""
     while True:
         worker = service.processes.worker(service.env)
+        if limit is not None:
+            limit.hold(worker.pid)
         with contextlib.suppress(AssertionError):
             await worker.wait(timeout=3_600)
 

@@ -104,6 +104,14 @@ async def kill_worker(run: Run, given: Nothing) -> Nothing:
     os._exit(9)
 
 
+@task(type="eat_memory", queue="demo_tasks")
+async def eat_memory(run: Run, given: Nothing) -> Nothing:
+    """Take memory until the kernel ends the process that runs it."""
+    eaten = []
+    while True:
+        eaten.append(b"x" * 8_388_608)
+
+
 @task(type="kill_child", queue="demo_tasks")
 def kill_child(run: BlockingRun, given: Nothing) -> Nothing:
     """The same, from a blocking handler."""

@@ -11,6 +11,8 @@ import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +31,7 @@ def main() -> None:
     descriptor = int(sys.argv[1])
     os.set_inheritable(descriptor, False)  # programs a handler starts must not hold the pipe open
     _die_with_parent()
+    _die_before_parent()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a print is seen even if the run is killed
     pipe = Pipe(socket.socket(fileno=descriptor))
     _, path, task_modules, memory_mb = pipe.receive()
@@ -46,6 +49,12 @@ def main() -> None:
     while True:
         _serve(pipe, registry, *pipe.jobs.get())
         os.fchdir(home)  # a handler may have gone to a directory that is no more
+
+
+def _die_before_parent() -> None:
+    """Where memory runs out, the kernel is to end the largest child, not the worker with all its runs."""
+    with suppress(OSError):  # no Linux, or no /proc
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _serve(pipe: Pipe, registry: Registry, task_type: str, data: bytes, facts: list[Any]) -> None:
