@@ -130,12 +130,16 @@ class Database:
                 await self.engine.dispose()
 
 
+BROKEN_DRIVER = (asyncpg.InternalClientError,)
+"""asyncpg loses count of its own state where a connection is cut at the wrong moment: then it is of no use any more."""
+
+
 @contextmanager
 def translated_outages() -> Iterator[None]:
     """Turn every way PostgreSQL can be away into ``StoreUnavailable``, and what it cannot hold into ``Unstorable``."""
     try:
         yield
-    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, *BROKEN_DRIVER, OSError) as error:
         if is_refusal(error):
             raise Unstorable from error
         if is_full(error):
@@ -146,6 +150,7 @@ def translated_outages() -> Iterator[None]:
 
 
 OUTAGE_CLASSES = (
+    *BROKEN_DRIVER,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
+import asyncpg
 import pytest
 import pytest_asyncio
 from sqlalchemy import text
@@ -83,6 +84,15 @@ async def test_a_cancel_in_mid_statement_gives_the_connection_up(db: Database) -
         with pytest.raises(asyncio.CancelledError):
             await sleeping
         assert await pid(db) != first
+
+
+async def test_a_driver_that_lost_count_of_its_state_is_an_outage_and_costs_the_connection(db: Database) -> None:
+    """As asyncpg does where a connection is cut at the wrong moment; it once ended a worker."""
+    first = await pid(db)
+    with pytest.raises(StoreUnavailable):
+        async with db.lane("one"):
+            raise asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is in progress")
+    assert await pid(db) != first
 
 
 async def test_a_server_that_is_not_there_is_an_outage() -> None:
