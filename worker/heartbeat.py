@@ -79,7 +79,7 @@ class Heartbeat:
             try:
                 async with await HeartbeatConnection.open(self._url) as connection:
                     await self._beat_over(connection)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 log.warning("heartbeat_failed", error=type(error).__name__)
                 self._tell(None)
                 self._pause()
