@@ -151,7 +151,7 @@ def serve(server: Server) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(command.argv, env=command.env, stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - the embedded server
     try:
         asyncio.run(server.wait_ready(60))
-    except BaseException:
+    except BaseException:  # Ctrl-C too: nobody else would end it
         process.kill()
         raise
     return process
