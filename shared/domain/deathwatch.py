@@ -1,8 +1,9 @@
 """When is a worker dead? A pure judge over readings of heartbeat counters.
 
 A worker is dead when its counter stood still for ``patience`` seconds of the *watcher's* monotonic
-clock, with every reading in between prompt and regular. Any slow, failed or missed reading starts
-the watch anew: a watcher that was stopped, or a database that hiccupped, must not kill the living.
+clock, by prompt and regular readings alone. What passes until a slow or late one counts for nothing, and
+leaves everybody half the patience at least; a failed one starts the watch anew. So a watcher that was
+stopped, or a database that hiccupped, kills nobody, and no hiccup makes a real death wait twice as long.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class DeathWatch:
         is_prompt = answered_at - asked_at <= PROMPT_SECONDS
         is_regular = self._last_answer is None or asked_at - self._last_answer <= REGULAR_SECONDS
         if not (is_prompt and is_regular):
-            self.failed()
+            self._forgive(answered_at)
         self._last_answer = answered_at
         self._since = {
             worker: known if (known := self._since.get(worker)) and known[0] == beat else (beat, answered_at)
@@ -55,5 +56,16 @@ class DeathWatch:
         return [
             Suspect(worker, beat)
             for worker, (beat, since) in self._since.items()
-            if asked_at - since >= self._patience * (1 if beat else PATIENCE_AT_START)
+            if asked_at - since >= self._patience_with(beat)
         ]
+
+    def _forgive(self, now: float) -> None:
+        """Take out what passed since the last answer; who was nearly given up still has time to beat."""
+        unseen = 0.0 if self._last_answer is None else now - self._last_answer
+        self._since = {
+            worker: (beat, max(since + unseen, now - self._patience_with(beat) / 2))
+            for worker, (beat, since) in self._since.items()
+        }
+
+    def _patience_with(self, beat: int) -> float:
+        return self._patience * (1 if beat else PATIENCE_AT_START)

@@ -7,10 +7,11 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.deathwatch import PROMPT_SECONDS, REGULAR_SECONDS, DeathWatch, Suspect
+from shared.domain.deathwatch import PATIENCE_AT_START, PROMPT_SECONDS, REGULAR_SECONDS, DeathWatch, Suspect
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 PATIENCE = 6.0
+ROUNDING = 1e-6
 
 
 def watch_of(*readings: tuple[float, dict[UUID, int]], took: float = 0.01) -> list[list[Suspect]]:
@@ -40,12 +41,22 @@ def test_the_living_are_told_from_the_dead() -> None:
     assert said[-1] == [Suspect(ONE, 5)]
 
 
-def test_a_slow_reading_starts_the_watch_anew() -> None:
+def test_the_time_of_a_slow_reading_does_not_count() -> None:
+    watch = DeathWatch(PATIENCE)
+    for second in range(3):
+        assert watch.read({ONE: 5}, asked_at=second, answered_at=second + 0.01) == []
+    assert watch.read({ONE: 5}, asked_at=3, answered_at=3 + PROMPT_SECONDS + 0.5) == []
+    later = [watch.read({ONE: 5}, asked_at=5 + s, answered_at=5.01 + s) for s in range(5)]
+    assert not any(later[:-1]), "two seconds seen before the slow reading, and four after it"
+    assert later[-1] == [Suspect(ONE, 5)]
+
+
+def test_after_a_slow_reading_everybody_has_half_the_patience_to_beat() -> None:
     watch = DeathWatch(PATIENCE)
     for second in range(6):
         assert watch.read({ONE: 5}, asked_at=second, answered_at=second + 0.01) == []
-    assert watch.read({ONE: 5}, asked_at=6, answered_at=6 + PROMPT_SECONDS + 0.5) == []
-    later = [watch.read({ONE: 5}, asked_at=8 + s, answered_at=8.01 + s) for s in range(7)]
+    assert watch.read({ONE: 5}, asked_at=6, answered_at=8) == []
+    later = [watch.read({ONE: 5}, asked_at=8 + s, answered_at=8.01 + s) for s in range(4)]
     assert not any(later[:-1])
     assert later[-1] == [Suspect(ONE, 5)]
 
@@ -83,14 +94,22 @@ def test_a_worker_that_left_is_forgotten() -> None:
 def test_nobody_dies_who_was_not_seen_still_by_prompt_regular_readings(steps: list[tuple[float, float, bool]]) -> None:
     """The watch against a plain restatement of its rule, over any experience."""
     watch, now, beat = DeathWatch(PATIENCE), 0.0, 0
-    still_since: float | None = None
-    last: float | None = None
+    seen_still: float | None = None
+    last = 0.0
     for gap, took, moves in steps:
         asked, now = now + gap, now + gap + took
         beat += moves
-        if took > PROMPT_SECONDS or (last is not None and asked - last > REGULAR_SECONDS) or moves:
-            still_since = None
-        still_since = now if still_since is None else still_since
+        is_good = took <= PROMPT_SECONDS and asked - last <= REGULAR_SECONDS
+        patience = PATIENCE if beat else PATIENCE * PATIENCE_AT_START
+        if seen_still is None or moves:
+            before = seen_still = 0.0
+        elif is_good:
+            before, seen_still = seen_still + (asked - last), seen_still + (now - last)
+        else:
+            before = seen_still = min(seen_still, patience / 2)
         last = now
-        expected = [Suspect(ONE, beat)] if asked - still_since >= PATIENCE else []
-        assert watch.read({ONE: beat}, asked_at=asked, answered_at=now) == expected
+        said = watch.read({ONE: beat}, asked_at=asked, answered_at=now)
+        if before >= patience + ROUNDING:
+            assert said == [Suspect(ONE, beat)]
+        if before < patience - ROUNDING:
+            assert said == []
