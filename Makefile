@@ -43,7 +43,7 @@ test: install-dev
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 chaos: install-dev
-	$(BIN)/pytest -n 2 --dist loadfile -m "chaos or not chaos" tests/chaos $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup -m "chaos or not chaos" tests/chaos $(ARGS)
 
 # A failed one keeps its evidence in the folder it names.
 SECONDS ?= 600

@@ -19,6 +19,24 @@ from tests.support.load import Load
 
 __all__ = ["Stage", "own_service", "recoveries", "stage"]
 
+IN_TURN = {
+    "test_api_dies",
+    "test_postgres_dies",
+    "test_rolling_api",
+    "test_soak",
+    "test_storms",
+    "test_valkey_dies",
+    "test_workers_die",
+}
+"""Files that hold seconds to their limits, and those that need the whole machine: never beside one another."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For ``--dist loadgroup``: a file at a time in each process, and those above in one of them."""
+    for item in items:
+        name = item.path.stem
+        item.add_marker(pytest.mark.xdist_group("in-turn" if name in IN_TURN else name))
+
 
 @dataclass
 class Stage:
