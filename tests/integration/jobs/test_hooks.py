@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -54,10 +55,17 @@ async def broken(ctx: dict[str, Any]) -> None:
     raise ZeroDivisionError("a hook's")
 
 
+async def leaving(ctx: dict[str, Any]) -> None:
+    sys.exit(3)
+
+
 @pytest.mark.parametrize("hook", ["on_job_end", "after_job_end", "on_shutdown"])
-async def test_the_error_of_a_later_hook_changes_nothing(redis: ArqRedis, bench: Bench, hook: str) -> None:
+@pytest.mark.parametrize("fails", [broken, leaving])
+async def test_the_error_of_a_later_hook_changes_nothing(
+    redis: ArqRedis, bench: Bench, hook: str, fails: Callable[..., Any]
+) -> None:
     jobs = [await enqueued(redis, "add", n) for n in range(3)]
-    worker = await bench.burst(*named(add=add), **{hook: broken})
+    worker = await bench.burst(*named(add=add), **{hook: fails})
     await worker.close()
     assert [await job.result(timeout=5) for job in jobs] == [0, 1, 2]
 
@@ -77,10 +85,13 @@ async def test_the_error_of_the_first_hook_is_its_jobs(redis: ArqRedis, bench: B
     assert (worker.jobs_complete, worker.jobs_failed, worker.jobs_retried) == (2, 1, 1)
 
 
-async def test_a_worker_whose_start_up_fails_does_not_start(redis: ArqRedis, bench: Bench) -> None:
+@pytest.mark.parametrize(("fails", "raised"), [(broken, ZeroDivisionError), (leaving, RuntimeError)])
+async def test_a_worker_whose_start_up_fails_does_not_start(
+    redis: ArqRedis, bench: Bench, fails: Callable[..., Any], raised: type[Exception]
+) -> None:
     await enqueued(redis, "add", 1)
-    with pytest.raises(ZeroDivisionError):
-        await bench.burst(*named(add=add), on_startup=broken)
+    with pytest.raises(raised):
+        await bench.burst(*named(add=add), on_startup=fails)
     assert await redis.zcard("arq:queue") == 1
 
 

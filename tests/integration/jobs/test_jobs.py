@@ -177,11 +177,15 @@ async def test_other_serialisers_are_used_for_jobs_and_results(redis: ArqRedis, 
     assert await job.result(timeout=5) == 42
 
 
+def mark(text: str) -> None:
+    UNPICKLED.append(text)
+
+
 class Evil:
     """Unpickling it leaves a mark."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return UNPICKLED.append, ("unpickled",)
+        return mark, ("unpickled",)
 
 
 async def test_a_pickled_payload_is_refused_unread_where_another_serialiser_is_set(

@@ -11,7 +11,7 @@ from arq.connections import ArqRedis
 
 from tests.integration.jobs.conftest import Bench, eventually, named, reached
 from tests.integration.jobs.test_jobs import add, enqueued
-from worker.engine.jobs import WakingRedis, pause_queue, resume_queue
+from worker.engine.jobs import WakingRedis, pause_queue, pump, resume_queue
 
 
 class Order:
@@ -42,6 +42,43 @@ async def test_no_more_jobs_run_at_once_than_allowed(redis: ArqRedis, bench: Ben
         await enqueued(redis, "count")
     worker = await bench.burst(*named(count=count), max_jobs=4)
     assert (worker.jobs_complete, most) == (20, 4)
+
+
+async def test_every_slot_is_used_though_a_claim_takes_half_of_them(redis: ArqRedis, bench: Bench) -> None:
+    slots, running, most = pump.HALVES_FROM + 1, 0, 0
+    go_on = asyncio.Event()
+
+    async def count(ctx: dict[str, Any]) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await reached(go_on)
+        running -= 1
+
+    for _ in range(2 * slots):
+        await enqueued(redis, "count")
+    worker = bench.start(*named(count=count), max_jobs=slots)
+
+    async def all_run() -> bool:
+        return running == slots
+
+    await eventually(all_run)
+    go_on.set()
+
+    async def all_done() -> bool:
+        return worker.jobs_complete == 2 * slots
+
+    await eventually(all_done)
+    assert most == slots
+
+
+async def test_a_deferred_job_is_waited_for_by_a_timer(
+    redis: ArqRedis, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump, "POLL_SECONDS", 60.0)
+    job = await enqueued(redis, "add", 1, _defer_by=0.5)
+    bench.start(*named(add=add))
+    assert await job.result(timeout=20, poll_delay=0.02) == 1
 
 
 async def test_jobs_that_are_due_first_start_first(redis: ArqRedis, bench: Bench) -> None:

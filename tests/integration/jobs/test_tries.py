@@ -107,6 +107,24 @@ async def test_a_job_past_its_time_limit_is_cancelled_and_fails(redis: ArqRedis,
     assert ended == ["cancelled"]
 
 
+async def test_a_job_that_ignores_its_abort_is_ended_by_its_time_limit(redis: ArqRedis, bench: Bench) -> None:
+    ended: list[str] = []
+
+    async def stubborn(ctx: dict[str, Any]) -> None:
+        await redis.zadd("arq:abort", {job.job_id: time.time() * 1_000})
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            ended.append("ignored")
+        await asyncio.sleep(30)
+
+    job = await enqueued(redis, "stubborn")
+    await bench.burst(func(stubborn, name="stubborn", timeout=1), allow_abort_jobs=True)
+    assert ended == ["ignored"]
+    with pytest.raises(asyncio.CancelledError):
+        await job.result(timeout=5)
+
+
 async def test_a_job_that_exits_fails_and_its_worker_goes_on(redis: ArqRedis, bench: Bench) -> None:
     async def leave(ctx: dict[str, Any]) -> None:
         sys.exit(3)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from worker.engine.jobs.calls import Call, objection, read_call
 from worker.engine.jobs.exchange import Claimed
-from worker.engine.jobs.payloads import pack, unpack
+from worker.engine.jobs.payloads import pack, pack_json, unpack, unpack_json
 from worker.engine.jobs.verdict import Order, Verdict, verdict
 
 UNPICKLED: list[str] = []
@@ -24,11 +24,18 @@ PLAIN = st.recursive(
 )
 
 
+FORMS = pytest.mark.parametrize(("write", "read"), [(pack, unpack), (pack_json, unpack_json)], ids=["msgpack", "json"])
+
+
+def mark(text: str) -> None:
+    UNPICKLED.append(text)
+
+
 class Evil:
     """Unpickling it leaves a mark."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return UNPICKLED.append, ("unpickled",)
+        return mark, ("unpickled",)
 
 
 @settings(max_examples=40, deadline=None)
@@ -37,11 +44,20 @@ def test_plain_values_come_back_as_they_were(value: object) -> None:
     assert unpack(pack({"value": value})) == {"value": value}
 
 
-def test_a_pickled_job_is_refused_unread() -> None:
+@FORMS
+def test_a_pickled_job_is_refused_unread(write: Any, read: Any) -> None:
     payload = serialize_job("work", (Evil(),), {}, None, 1)
     with pytest.raises(DeserializationError):
-        deserialize_job_raw(payload, deserializer=unpack)
+        deserialize_job_raw(payload, deserializer=read)
     assert UNPICKLED == []
+
+
+@FORMS
+def test_an_aborted_job_is_read_as_cancelled(write: Any, read: Any) -> None:
+    error = asyncio.CancelledError()
+    data = serialize_result("f", (), {}, 1, 1, False, error, 1, 2, "ref", "q", "one", serializer=write)
+    assert data is not None
+    assert isinstance(deserialize_result(data, deserializer=read).result, asyncio.CancelledError)
 
 
 @settings(max_examples=100, deadline=None)
@@ -51,14 +67,15 @@ def test_bytes_of_any_kind_are_a_call_or_an_error(payload: bytes) -> None:
     assert (call.name == "<unknown>") == (error is not None)
 
 
-def test_an_error_is_told_as_a_text() -> None:
-    data = serialize_result("f", (), {}, 1, 1, False, ValueError("no luck"), 1, 2, "ref", "q", "one", serializer=pack)
+@FORMS
+def test_an_error_is_told_as_a_text(write: Any, read: Any) -> None:
+    data = serialize_result("f", (), {}, 1, 1, False, ValueError("no luck"), 1, 2, "ref", "q", "one", serializer=write)
     assert data is not None
-    assert deserialize_result(data, deserializer=unpack).result == "ValueError: no luck"
+    assert deserialize_result(data, deserializer=read).result == "ValueError: no luck"
 
 
 def test_what_has_no_form_is_refused() -> None:
-    with pytest.raises(TypeError, match="no MessagePack for object"):
+    with pytest.raises(TypeError, match="no form for object"):
         pack({"value": object()})
 
 
@@ -78,6 +95,7 @@ def test_what_has_no_form_is_refused() -> None:
         (asyncio.CancelledError(), Order.ABORT, False, Verdict.ABORTED),
         (asyncio.CancelledError(), Order.LOST, True, Verdict.FORGET),
         (TimeoutError(), Order.LOST, True, Verdict.FAILED),
+        (TimeoutError(), Order.LATE, True, Verdict.FAILED),
     ],
 )
 def test_what_becomes_of_a_job(

@@ -37,6 +37,8 @@ class Line:
         self.sent = 0
         self.give_up_at: float | None = None
         """Monotonic time after which an outage is no longer waited out."""
+        self.is_away = False
+        """Whether the last exchange got no answer."""
         self._pool = redis.connection_pool
         self._keys = [EXCHANGE_PREFIX + self.worker, *queues]
         self._connection: Connection | None = None
@@ -54,13 +56,15 @@ class Line:
                 await self.close()
                 if self.give_up_at is not None and time.monotonic() >= self.give_up_at:
                     raise
-                if pause == FIRST_PAUSE_SECONDS:
+                if not self.is_away:
                     logger.warning("redis is away, jobs go on: %s %s", type(error).__name__, error)
+                self.is_away = True
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             else:
-                if pause > FIRST_PAUSE_SECONDS:
+                if self.is_away:
                     logger.info("redis is back")
+                self.is_away = False
                 return Answer.of(reply, ask.token)
 
     async def close(self) -> None:

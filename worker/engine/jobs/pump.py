@@ -23,6 +23,8 @@ from worker.engine.jobs.stir import Stir
 POLL_SECONDS = 0.25
 """Stock producers send no wake."""
 ABORTS_SECONDS = 0.05
+HALVES_FROM = 32
+"""From so many slots on no claim takes more than half: one half runs while the other is recorded and claimed anew."""
 FAIR_EVERY = 4
 """Every so many claims begin with another queue than the first, so that none starves."""
 STOP_SECONDS = 5.0
@@ -73,6 +75,7 @@ class Pump:
         self._aborts_from = 0
         self._next_aborts = 0.0
         self._due_at = 0.0
+        self._most = min(MOST, terms.max_jobs // 2 if terms.max_jobs >= HALVES_FROM else terms.max_jobs)
 
     @property
     def room(self) -> int:
@@ -137,7 +140,7 @@ class Pump:
         return Ask(
             number=self._number,
             token=f"{self._line.worker}:{self._number}",
-            want=min(self.room, MOST),
+            want=min(self.room, self._most),
             lease_ms=round(self._terms.lease_s * 1_000),
             order=self._order(),
             finish=finish,
@@ -182,7 +185,7 @@ class Pump:
             run.task = self._tasks[key]
 
     def _start(self, key: str, work: Coroutine[Any, Any, T], done: Callable[[asyncio.Task[T]], None]) -> None:
-        task = self._tasks[key] = asyncio.ensure_future(work)
+        task = self._tasks[key] = asyncio.create_task(work)
 
         def ended(task: asyncio.Task[T]) -> None:
             del self._tasks[key]

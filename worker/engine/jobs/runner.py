@@ -15,6 +15,7 @@ from arq.worker import Function, JobExecutionFailed, Retry, Worker
 
 from worker.engine.jobs.calls import Call, is_stale, now_ms, objection, read_call
 from worker.engine.jobs.exchange import Again, Claimed, Ended
+from worker.engine.jobs.limits import Limits
 from worker.engine.jobs.pace import Pace
 from worker.engine.jobs.verdict import Order, Verdict, verdict
 
@@ -26,7 +27,7 @@ Hook = Callable[[Ctx], Any]
 class Run:
     """A job that runs here. ``held_at`` is when its lease was last asked for (monotonic)."""
 
-    __slots__ = ("call", "claimed", "ctx", "held_at", "is_in_handler", "order", "started_ms", "task")
+    __slots__ = ("call", "claimed", "ctx", "held_at", "is_in_handler", "order", "started_ms", "task", "timer")
 
     def __init__(self, claimed: Claimed, held_at: float) -> None:
         self.claimed = claimed
@@ -37,6 +38,7 @@ class Run:
         self.ctx: Ctx | None = None
         self.started_ms = 0
         self.task: asyncio.Task[Any] | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
     def end(self, order: Order) -> None:
         """Tell it to end. Only the handler is cancelled, once; a hook is left to do its work."""
@@ -44,6 +46,12 @@ class Run:
             self.order = order
             if self.is_in_handler and self.task is not None:
                 self.task.cancel()
+
+    def be_late(self) -> None:
+        """Its time is over: cancel the handler, even one that ignored an earlier order."""
+        self.order = self.order or Order.LATE
+        if self.is_in_handler and self.task is not None:
+            self.task.cancel()
 
     def abort(self, asked_ms: int) -> None:
         """Do what somebody asked for, if they meant this job and no earlier one of its id."""
@@ -58,6 +66,7 @@ class Runner:
         self._worker = worker
         self._queues = queues
         self._pace = Pace(logger)
+        self._limits = Limits()
 
     async def run(self, run: Run) -> Ended | Again | None:
         """Run the job to its end; what to record, or None if it is another worker's."""
@@ -78,7 +87,8 @@ class Runner:
         }
         result, error_raised = await self._called(run, function, ctx)
         outcome = self._settled(run, function, result, error_raised)
-        await call_hook(worker.on_job_end, ctx)
+        if worker.on_job_end:
+            await call_hook(worker.on_job_end, ctx)
         return outcome
 
     async def _called(self, run: Run, function: Function | CronJob, ctx: Ctx) -> tuple[Any, BaseException | None]:
@@ -93,12 +103,12 @@ class Runner:
             if run.order is not None:
                 raise asyncio.CancelledError
             run.is_in_handler = True
-            async with asyncio.timeout(limit):
-                return await function.coroutine(ctx, *call.args, **call.kwargs), None
+            self._limits.watch(run, limit)
+            return await function.coroutine(ctx, *call.args, **call.kwargs), None
         except asyncio.CancelledError as error:
             # Ours to keep: the job's end is recorded, whoever cancelled it.
             _forget_cancel()
-            return None, error
+            return None, TimeoutError() if run.order is Order.LATE else error
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is its job's outcome
             return None, error
         except SystemExit as error:
@@ -106,12 +116,14 @@ class Runner:
             return None, JobExecutionFailed(f"the job ended its process with {error.code!r}")
         finally:
             run.is_in_handler = False
+            if run.timer is not None:
+                run.timer.cancel()
 
     def _settled(
         self, run: Run, function: Function | CronJob, result: Any, error: BaseException | None
     ) -> Ended | Again | None:
         """Count the outcome, tell of it, and say what to record."""
-        worker, job, is_cron = self._worker, run.claimed, isinstance(function, CronJob)
+        worker, job = self._worker, run.claimed
         decision = verdict(error, run.order, retry_jobs=worker.retry_jobs)
         self._tell_end(run, decision, result, error)
         match decision:
@@ -131,7 +143,7 @@ class Runner:
         # A tick has an id of its own; one named by the user is meant to come again.
         bar_ms = keep_cronjob_progress * 1_000 if isinstance(function, CronJob) and not function.job_id else 0
         outcome = error if error is not None else result
-        return self._ended(run, outcome, error is None, keep_s, forever=forever, bar_ms=bar_ms if is_cron else 0)
+        return self._ended(run, outcome, error is None, keep_s, forever=forever, bar_ms=bar_ms)
 
     def _refused(self, run: Run, error: BaseException) -> Ended:
         self._worker.jobs_failed += 1
@@ -176,7 +188,7 @@ async def call_hook(hook: Hook | None, ctx: Ctx) -> None:
     except asyncio.CancelledError:
         _forget_cancel()
         logger.warning("a hook was cancelled: %s", getattr(hook, "__qualname__", hook))
-    except Exception:
+    except (Exception, SystemExit):
         logger.exception("a hook failed: %s", getattr(hook, "__qualname__", hook))
 
 

@@ -14,6 +14,8 @@ class Order(Enum):
     ABORT = auto()
     LOST = auto()
     """Another worker has the job: this run's lease ended unrenewed."""
+    LATE = auto()
+    """Its time limit has passed."""
 
 
 class Verdict(Enum):
@@ -28,13 +30,16 @@ class Verdict(Enum):
     """It is another worker's now."""
 
 
+OF_THE_CANCELLED = {Order.ABORT: Verdict.ABORTED, Order.LOST: Verdict.FORGET, Order.LATE: Verdict.FAILED}
+
+
 def verdict(error: BaseException | None, order: Order | None, *, retry_jobs: bool) -> Verdict:
     """Decide by what the job raised, and what it was told."""
     if error is None:
         return Verdict.COMPLETE
     was_cancelled = isinstance(error, asyncio.CancelledError)
     if was_cancelled and order is not None:
-        return Verdict.ABORTED if order is Order.ABORT else Verdict.FORGET
+        return OF_THE_CANCELLED[order]
     if retry_jobs and isinstance(error, Retry):
         return Verdict.RETRY
     if retry_jobs and (was_cancelled or isinstance(error, RetryJob)):

@@ -14,11 +14,12 @@ from signal import Signals
 from typing import Any
 
 import arq.worker
-from arq.connections import create_pool, log_redis_info
+from arq.connections import RedisSettings, create_pool, log_redis_info
 from arq.typing import SecondsTimedelta, WorkerCoroutine
 from arq.utils import to_seconds
 
 from shared.children import end
+from shared.heap import leave_to_the_process
 from worker.engine.jobs.line import OUTAGE, Line
 from worker.engine.jobs.producer import WakingRedis
 from worker.engine.jobs.pump import Pump, Terms
@@ -54,12 +55,32 @@ class JobWorker(arq.worker.Worker):
         self._pump: Pump | None = None
         self._line: Line | None = None
 
+    @property
+    def started(self) -> int:
+        """How many jobs have begun."""
+        return self._jobs_started()
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether it works, and Redis answers."""
+        return self._line is not None and not self._line.is_away
+
+    def run(self) -> None:
+        """As arq's, in a process of its own."""
+        leave_to_the_process()
+        super().run()
+
+    async def until_idle(self) -> None:
+        """Return when nothing runs."""
+        while self.tasks:
+            await asyncio.wait(list(self.tasks.values()))
+
     async def main(self) -> None:
         """Work until cancelled, or in burst mode until nothing is left. What ended is recorded before it returns."""
         await self._open()
-        self._line = Line(self.pool, self.queues)
+        self._line = line = Line(self.pool, self.queues)
         self._pump = pump = Pump(
-            self._line, Runner(self, self.queues), self._terms(), self.tasks, lambda: self.allow_pick_jobs
+            line, Runner(self, self.queues), self._terms(), self.tasks, lambda: self.allow_pick_jobs
         )
         pumping = asyncio.create_task(pump.run(), name="pump")
         beside = [asyncio.create_task(listen(self.pool, self.queues, pump)), asyncio.create_task(self._keep_house())]
@@ -69,7 +90,11 @@ class JobWorker(arq.worker.Worker):
                 task.result()
         finally:
             await end(*beside)
-            await self._stop(pump, pumping)
+            try:
+                await self._stop(pump, pumping)
+            finally:
+                await line.close()
+                self._line = None
 
     async def close(self) -> None:
         """Let what runs end and be recorded, call ``on_shutdown``, and close the connections."""
@@ -92,22 +117,29 @@ class JobWorker(arq.worker.Worker):
 
     async def _open(self) -> None:
         if self._pool is None:
-            self._pool = WakingRedis.of(
-                await create_pool(
-                    self.redis_settings,
+            settings = self.redis_settings or RedisSettings()
+            tries, seconds = settings.conn_retries + 1, settings.conn_timeout + settings.conn_retry_delay
+            # A server that takes connections and says nothing would be waited for without end.
+            async with asyncio.timeout(tries * seconds + CLOSE_SECONDS):
+                pool = await create_pool(
+                    settings,
                     job_deserializer=self.job_deserializer,
                     job_serializer=self.job_serializer,
                     default_queue_name=self.queue_name,
                     expires_extra_ms=self.expires_extra_ms,
                 )
-            )
+            self._pool = WakingRedis.of(pool)
         logger.info("starting for %d functions: %s", len(self.functions), ", ".join(self.functions))
         with contextlib.suppress(*OUTAGE):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await log_redis_info(self.pool, logger.info)
         self.ctx["redis"] = self.pool
         if self.on_startup:
-            await self.on_startup(self.ctx)
+            try:
+                await self.on_startup(self.ctx)
+            except SystemExit as error:
+                # It would end the loop, and whatever else runs on it.
+                raise RuntimeError(f"on_startup called sys.exit({error.code!r})") from error
 
     def _terms(self) -> Terms:
         return Terms(
@@ -134,18 +166,16 @@ class JobWorker(arq.worker.Worker):
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _stop(self, pump: Pump, pumping: asyncio.Task[None]) -> None:
-        """Cancel what runs, record how it ended, and let the line go. A second cancel leaves the rest to the leases."""
+        """Cancel what runs, and record how it ended. A second cancel leaves the rest to the leases."""
         pump.stop()
         for task in list(self.tasks.values()):
-            task.cancel()
+            if not task.cancelling():  # the signal may have done so: a job that cleans up is not disturbed again
+                task.cancel()
         try:
             await asyncio.shield(pumping)
         except asyncio.CancelledError:
             await end(pumping)
             raise
-        finally:
-            if self._line is not None:
-                await self._line.close()
 
 
 def _options() -> inspect.Signature:
