@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     bootstrap_key: SecretStr | None = None
     queues: Names = ("urgent", "ai_processing", "demo_tasks")
     task_modules: Names = ()
+    arq_settings: str | None = None
     concurrency: int = Field(default=20, ge=1, le=1_000)
     api_pool_size: int = Field(default=20, ge=3, le=500)
     api_pool_overflow: int = Field(default=30, ge=0, le=500)

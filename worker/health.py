@@ -88,10 +88,14 @@ async def _state(runtime: Incarnation) -> dict[str, Any]:
     stores = runtime.stores
     found, pong = await asyncio.gather(database_health(stores), stores.broker.ping())
     database, broker = "ok" if found else "down", "ok" if pong else "down"
+    components: dict[str, Any] = {"database": {"status": database}, "broker": {"status": broker}}
+    if runtime.arq_jobs is not None:
+        components["arq_jobs"] = runtime.arq_jobs.health()
+    is_whole = all(one["status"] == "ok" for one in components.values())
     is_usable = database == "ok" and runtime.state == "running"
     return {
-        "status": "unavailable" if not is_usable else "ok" if broker == "ok" else "degraded",
-        "components": {"database": {"status": database}, "broker": {"status": broker}},
+        "status": "unavailable" if not is_usable else "ok" if is_whole else "degraded",
+        "components": components,
         "state": runtime.state,
         "worker": str(runtime.info.id),
         "running": runtime.executions.running,

@@ -8,6 +8,7 @@ from shared.domain.task import WorkerInfo
 from shared.queue.stores import Stores
 from shared.settings import Settings
 from worker.blocking import BlockingRunner
+from worker.engine.arq_jobs import ArqJobs
 from worker.engine.pump import Pump
 from worker.executions import Executions
 
@@ -22,6 +23,7 @@ class Incarnation(Protocol):
     pump: Pump
     executions: Executions
     blocking: BlockingRunner
+    arq_jobs: ArqJobs | None
 
     def recycle(self) -> None:
         """Claim no more and end within the grace."""

@@ -28,6 +28,8 @@ from shared.registry import discover
 from shared.settings import Settings
 from worker.blocking import BlockingRunner
 from worker.context import LiveBoard
+from worker.engine.arq_jobs import ArqJobs
+from worker.engine.arq_settings import job_worker
 from worker.engine.pump import Pump
 from worker.engine.slots import Slots
 from worker.executions import Executions
@@ -55,12 +57,19 @@ class Runtime:
         self._release_now = asyncio.Event()
         self._was_asked = False
         self.state = "running"
+        self.arq_jobs = self._arq_jobs()
         self.stores = Stores(
             settings,
             pool_size=settings.worker_pool_size,
             overflow=settings.worker_pool_overflow,
             application="taskrunner-worker",
         )
+
+    def _arq_jobs(self) -> ArqJobs | None:
+        if self.settings.arq_settings is None:
+            return None
+        worker = job_worker(self.settings, burst=self._burst)
+        return ArqJobs(worker, grace_s=self.settings.shutdown_grace, release_now=self._release_now)
 
     async def __aenter__(self) -> Self:
         try:
@@ -125,6 +134,18 @@ class Runtime:
             log.info("worker_stopped", worker=str(self.info.id), tasks=self.executions.started)
 
     async def _serve(self) -> None:
+        """Both sources, each to its end. What fails in the user's arq jobs is raised when the tasks have ended."""
+        if self.arq_jobs is None:
+            await self._serve_tasks()
+            return
+        jobs = asyncio.create_task(self.arq_jobs.run(), name="arq-jobs")
+        try:
+            await self._serve_tasks()
+            await jobs
+        finally:
+            await end(jobs)
+
+    async def _serve_tasks(self) -> None:
         await self.pump.run(burst=self._burst)
         self.state = "draining"
         self._handlers.is_stopping = True
@@ -154,6 +175,8 @@ class Runtime:
         self.state = "draining"
         self._handlers.is_stopping = True
         self.pump.stop()
+        if self.arq_jobs is not None:
+            self.arq_jobs.stop()
 
     def _describe(self, missing: dict[str, str]) -> WorkerInfo:
         return WorkerInfo(

@@ -109,14 +109,14 @@ async def watch_wear(runtime: Incarnation) -> None:
         await asyncio.sleep(TICK_SECONDS)
         if reason := _wear(runtime, process):
             break
-    log.info("worker_recycled", reason=reason, started=runtime.executions.started)
+    log.info("worker_recycled", reason=reason, started=_started(runtime))
     runtime.recycle()
 
 
 def _wear(runtime: Incarnation, process: psutil.Process) -> str | None:
     """Why this worker is worn: MAX_TASKS_PER_WORKER, MAX_WORKER_MEMORY_MB, or threads that never came back."""
     settings = runtime.settings
-    if settings.max_tasks_per_worker and runtime.executions.started >= settings.max_tasks_per_worker:
+    if settings.max_tasks_per_worker and _started(runtime) >= settings.max_tasks_per_worker:
         return "tasks"
     megabytes = process.memory_info().rss // 1_048_576
     if settings.max_worker_memory_mb and megabytes > settings.max_worker_memory_mb:
@@ -124,3 +124,8 @@ def _wear(runtime: Incarnation, process: psutil.Process) -> str | None:
     if runtime.blocking.abandoned_threads >= max(1, settings.concurrency // 2):
         return "threads"
     return None
+
+
+def _started(runtime: Incarnation) -> int:
+    """Tasks, and arq jobs of the user's own: either may leak."""
+    return runtime.executions.started + (runtime.arq_jobs.started if runtime.arq_jobs else 0)

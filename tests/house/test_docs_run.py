@@ -24,6 +24,8 @@ PAGE_SECONDS = 110
 FILE_NAME = re.compile(r"# (\w+)\.py\n")
 MODULES = ("my_tasks", "my_blocking_task")
 """Modules that pages define, and their readers name in TASKRUNNER_TASK_MODULES."""
+ELSEWHERE = ("greet",)
+"""A program that needs the address of Redis, which ``up`` keeps to itself: tests/e2e/test_arq_jobs.py runs it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Reader:
     def _step(self, block: Block) -> str:
         if block.language == "python":
             name = written(block, self.folder)
-            return "" if name in MODULES else f"python {name}.py"
+            return "" if name in (*MODULES, *ELSEWHERE) else f"python {name}.py"
         return block.text if block.language == "bash" else ""
 
 

@@ -22,6 +22,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "TASKRUNNER_BOOTSTRAP_KEY": (SECRET, SECRET),
     "TASKRUNNER_QUEUES": ("urgent, demo_tasks,urgent", ("urgent", "demo_tasks")),
     "TASKRUNNER_TASK_MODULES": ("a.b,c", ("a.b", "c")),
+    "TASKRUNNER_ARQ_SETTINGS": ("a.b.WorkerSettings", "a.b.WorkerSettings"),
     "TASKRUNNER_CONCURRENCY": ("7", 7),
     "TASKRUNNER_API_POOL_SIZE": ("3", 3),
     "TASKRUNNER_API_POOL_OVERFLOW": ("0", 0),
