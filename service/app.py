@@ -14,7 +14,19 @@ from starlette.exceptions import HTTPException
 from service import middleware, openapi, problems
 from service.auth import Authenticator
 from service.lifespan import stand
-from service.routes import docs, files, queues, schedules, system, task_lists, tasks, webhooks, workers
+from service.routes import (
+    bulk,
+    docs,
+    files,
+    operations,
+    queues,
+    schedules,
+    system,
+    task_lists,
+    tasks,
+    webhooks,
+    workers,
+)
 from shared.domain.errors import ConfigurationError, TaskRunnerError
 from shared.logs import configure_logs
 from shared.queue.keys import bootstrap_key
@@ -56,8 +68,9 @@ def build(settings: Settings, registry: Registry) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    # Not include_router: it matches each path twice, and these routers know their full paths. Hot ones first.
-    for part in (tasks, task_lists, files, webhooks, schedules, queues, workers, system, docs):
+    # Not include_router: it matches each path twice, and these routers know their full paths. Hot ones first, but for
+    # the bulk verbs: to the router, "bulk" in their paths could be a task's id.
+    for part in (bulk, tasks, task_lists, operations, files, webhooks, schedules, queues, workers, system, docs):
         app.router.routes.extend(part.router.routes)
     for error in (HTTPException, RequestValidationError, TaskRunnerError):
         app.add_exception_handler(error, problems.handle)

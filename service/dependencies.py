@@ -36,6 +36,10 @@ class House:
         return Cursors(self.settings, "tasks")
 
     @cached_property
+    def operation_cursors(self) -> Cursors:
+        return Cursors(self.settings, "operations")
+
+    @cached_property
     def schedule_cursors(self) -> Cursors:
         return Cursors(self.settings, "schedules")
 

@@ -23,6 +23,7 @@ As long as no API key exists, only loopback is served, and no key is asked for.
 """
 TAGS = [
     {"name": "tasks", "description": "Submit, read, wait, cancel, retry."},
+    {"name": "bulk", "description": "One verb over many tasks."},
     {"name": "schedules", "description": "Tasks made by the clock."},
     {"name": "webhooks", "description": "Be called when a task ends."},
     {"name": "files", "description": "Input and output too large for a task's JSON."},

@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from service.cli import bench, demo, doctor, fleet, inspection, process, queues, schedules, tasks, workers
+from service.cli import (
+    bench,
+    demo,
+    doctor,
+    fleet,
+    inspection,
+    moves,
+    operations,
+    process,
+    queues,
+    schedules,
+    tasks,
+    workers,
+)
 
 INTERRUPTED = 130
 
@@ -21,6 +34,8 @@ app = typer.Typer(
 )
 process.register(app)
 tasks.register(app)
+moves.register(app)
+operations.register(app)
 schedules.register(app)
 fleet.register(app)
 workers.register(app)

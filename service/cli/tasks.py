@@ -1,4 +1,4 @@
-"""submit, get, list, watch, cancel, retry: one task at a time, through the client."""
+"""submit, get, list, watch: one task at a time, through the client."""
 
 from __future__ import annotations
 
@@ -28,8 +28,6 @@ def register(app: typer.Typer) -> None:
     app.command()(get)
     app.command("list")(list_tasks)
     app.command()(watch)
-    app.command()(cancel)
-    app.command()(retry)
 
 
 def submit(
@@ -114,20 +112,6 @@ def watch(task_id: TaskId, timeout: Patience = None, form: FormOption = Form.TAB
         task = follow(client, client.get(task_id), timeout)
     _show(task, form)
     end_with(task)
-
-
-def cancel(task_id: TaskId, form: FormOption = Form.TABLE) -> None:
-    """Cancel a task: at once if it waits; a running one is asked to stop."""
-    with refusals_end_the_command(), sdk.Client() as client:
-        task = client.cancel(task_id)
-    _show(task, form)
-
-
-def retry(task_id: TaskId, form: FormOption = Form.TABLE) -> None:
-    """Run a failed or cancelled task again."""
-    with refusals_end_the_command(), sdk.Client() as client:
-        task = client.retry(task_id)
-    _show(task, form)
 
 
 def _upload(client: sdk.Client, path: Path) -> str:

@@ -12,7 +12,7 @@ from rich.text import Text
 from service.cli.output import cells, columns, compact, one_line, printable, status_text
 
 if TYPE_CHECKING:
-    from service.client.models import Queue, Schedule, Task, TaskType, Worker
+    from service.client.models import Operation, Queue, Schedule, Task, TaskType, Worker
 
 
 def task_list(tasks: Iterable[Task]) -> Table:
@@ -93,6 +93,35 @@ def queue_list(queues: Iterable[Queue]) -> Table:
         counts = (f"{queue.waiting}{more}", f"{queue.delayed}{more}", queue.running)
         table.add_row(*cells((queue.name, state, *counts, oldest, rate)))
     return table
+
+
+def operation_list(operations: Iterable[Operation]) -> Table:
+    table = columns("ID", "ACTION", "STATE", "DONE", "MATCHED", "TOTAL", "CREATED")
+    for one in operations:
+        total = "" if one.total is None else one.total
+        table.add_row(*cells((one.id or "", one.action, one.state, one.done, one.matched, total, at(one.created_at))))
+    return table
+
+
+def operation_sheet(operation: Operation) -> Table:
+    """One operation or dry run, a line for each fact it has."""
+    more = " or more" if operation.is_lower_bound else ""
+    facts = {
+        "id": operation.id,
+        "action": operation.action,
+        "state": "dry run" if operation.dry_run else operation.state,
+        "filter": compact(operation.filter) if operation.filter is not None else None,
+        "matched": f"{operation.matched}{more}"
+        if operation.total is None
+        else f"{operation.matched} of {operation.total}",
+        "done": None if operation.dry_run else operation.done,
+        "skipped": ", ".join(f"{number} {reason}" for reason, number in operation.skipped.items()),
+    }
+    sheet = Table.grid(padding=(0, 2, 0, 0))
+    for name, value in facts.items():
+        if value not in {None, ""}:
+            sheet.add_row(*cells((name, value)))
+    return sheet
 
 
 def progress_of(task: Task) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, assert_never
 
 import httpx
 
-from service.client import operations, schedule_verbs, verbs, webhook_verbs
+from service.client import bulk_verbs, operations, schedule_verbs, verbs, webhook_verbs
 from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, named_after, resume
 from service.client.errors import Unreachable
 from service.client.transport import options, reply_of, request_of, unreachable
@@ -75,6 +75,14 @@ class Client:
     purge_queue = answer(operations.purge_queue)
     ready = answer(verbs.ready)
     health = answer(verbs.health)
+    cancel_many = answer(bulk_verbs.cancel_many)
+    retry_many = answer(bulk_verbs.retry_many)
+    delete_many = answer(bulk_verbs.delete_many)
+    operation = answer(bulk_verbs.operation)
+    operations = feed(bulk_verbs.operations)
+    watch_operation = feed(bulk_verbs.watch_operation)
+    wait_operation = answer(bulk_verbs.wait_operation)
+    cancel_operation = answer(bulk_verbs.cancel_operation)
 
     def __init__(self, url: str | None = None, api_key: str | None = None, *, timeout: float = 10.0) -> None:
         settings = options(url, api_key, timeout)

@@ -4,6 +4,7 @@
     ├── Unreachable               no connection, or none that held until the answer
     ├── UnexpectedAnswer          something answered, but not as this service does
     ├── WaitTimedOut              (also a TimeoutError) ``task`` was not final in time
+    ├── OperationTimedOut         (also a TimeoutError) ``operation`` was not over in time
     ├── TaskFailed                ``wait(check=True)`` met a task that ended FAILED or CANCELLED
     └── ProblemError              the service refused: status, code, detail, errors, request_id
         ├── Unauthorized          401  the key is absent or wrong
@@ -24,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from service.client.models import Task
+    from service.client.models import Operation, Task
 
 NOTHING_LISTENS = "nothing listens there"
 """The reason of ``Unreachable`` where no process has the port."""
@@ -57,6 +58,14 @@ class WaitTimedOut(ClientError, TimeoutError):
     def __init__(self, task: Task, timeout: float) -> None:
         super().__init__(f"task {task.id} is still {task.status} after {timeout:g} s")
         self.task = task
+
+
+class OperationTimedOut(ClientError, TimeoutError):
+    """The operation was not over in time; it goes on without us."""
+
+    def __init__(self, operation: Operation, timeout: float) -> None:
+        super().__init__(f"operation {operation.id} is still {operation.state} after {timeout:g} s")
+        self.operation = operation
 
 
 class TaskFailed(ClientError):

@@ -246,6 +246,31 @@ class Purge(Answer):
     has_more: bool = False
 
 
+class Operation(Answer):
+    """One verb over many tasks. ``total`` is None while nobody knows; ``skipped`` counts by reason.
+
+    A dry run has no ``id``, and its ``matched`` is at least so many where ``is_lower_bound``.
+    """
+
+    id: str | None = None
+    action: str
+    state: str
+    dry_run: bool = False
+    filter: dict[str, Any] | None = None
+    total: int | None = None
+    matched: int = 0
+    done: int = 0
+    skipped: dict[str, int] = Field(default_factory=dict)
+    is_lower_bound: bool = False
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.state != "running"
+
+
 class QueueAge(Answer):
     """What is due and waits in a queue; ``oldest_age`` is seconds."""
 

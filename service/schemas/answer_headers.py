@@ -10,7 +10,7 @@ TEXT, SECONDS = {"type": "string"}, {"type": "integer", "minimum": 1}
 ANSWER_HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-ID": {"description": "The id given, or one made here.", "schema": TEXT},
     "Location": {
-        "description": "The path of the task or file.",
+        "description": "The path of what was made or changed.",
         "schema": {"type": "string", "format": "uri-reference"},
     },
     "Retry-After": {"description": "Seconds after which asking again can pay.", "schema": SECONDS},
@@ -56,9 +56,9 @@ def _of_good(method: str, operation: dict[str, Any], status: int) -> Iterator[st
     for parameter in operation.get("parameters", ()):
         yield from OF_PARAMETER.get(parameter["name"], ())
     answer = str(operation["responses"][str(status)].get("content"))
-    if method == "POST" and any(view in answer for view in ("TaskView", "FileView", "ScheduleView")):
+    if method == "POST" and any(view in answer for view in ("TaskView", "FileView", "ScheduleView", "OperationView")):
         yield "Location"
-    if "TaskView" in answer:
+    if "TaskView" in answer or "OperationView" in answer:
         yield "Retry-After"
     if status == 206:
         yield "Content-Range"

@@ -54,6 +54,34 @@ DONE = {
 }
 ATTEMPT = {**RUN, "generation": 1, "finished_at": FINISHED, "duration": 0.012, "outcome": "completed", "error": None}
 
+OPERATION_ID = "019aa6a0-9c4d-7f6e-a071-8c9d0e1f2031"
+OPERATION_PATH = f"/api/v1/operations/{OPERATION_ID}"
+OPERATION = {
+    "id": OPERATION_ID,
+    "action": "retry",
+    "state": "done",
+    "dry_run": False,
+    "filter": {"status": ["FAILED"], "tag": ["invoice"]},
+    "total": 3,
+    "matched": 3,
+    "done": 3,
+    "skipped": {},
+    "is_lower_bound": False,
+    "created_at": CREATED,
+    "updated_at": FINISHED,
+    "finished_at": FINISHED,
+    "links": {"self": OPERATION_PATH, "cancel": f"{OPERATION_PATH}/cancel"},
+}
+OPERATION_RUNNING = {
+    **OPERATION,
+    "state": "running",
+    "total": 48_200,
+    "matched": 1_000,
+    "done": 1_000,
+    "finished_at": None,
+}
+BULK = {200: OPERATION, 202: OPERATION_RUNNING}
+
 FILE = {
     "id": "019aa6a0-7a2b-7d4c-8e5f-6a7b8c9d0e1f",
     "name": "sales.csv",
@@ -135,6 +163,13 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[int, Any]] = {
     ("GET", "/api/v1/tasks/{task_id}/attempts"): {200: {"data": [ATTEMPT]}},
     ("POST", "/api/v1/tasks/{task_id}/cancel"): {200: CANCELLED, 202: {**RUNNING, "cancel_requested": True}},
     ("POST", "/api/v1/tasks/{task_id}/retry"): {200: {**WAITING, "generation": 2}},
+    **{
+        ("POST", f"/api/v1/tasks/bulk/{action}"): {status: {**view, "action": action} for status, view in BULK.items()}
+        for action in ("cancel", "retry", "delete")
+    },
+    ("GET", "/api/v1/operations"): {200: {"data": [OPERATION], "next_cursor": None}},
+    ("GET", "/api/v1/operations/{operation_id}"): {200: OPERATION_RUNNING},
+    ("POST", "/api/v1/operations/{operation_id}/cancel"): {200: {**OPERATION_RUNNING, "state": "cancelled"}},
     ("POST", "/api/v1/schedules"): {201: SCHEDULE},
     ("GET", "/api/v1/schedules"): {200: {"data": [SCHEDULE], "next_cursor": None}},
     ("GET", "/api/v1/schedules/{schedule_id}"): {200: SCHEDULE},

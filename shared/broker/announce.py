@@ -13,6 +13,7 @@ from shared.broker.keys import (
     CANCELS_CHANNEL,
     FINALS_CHANNEL,
     PROGRESS_AFTER_END_SECONDS,
+    output_key,
     progress_key,
     result_key,
 )
@@ -80,3 +81,18 @@ async def announce_cancel(broker: Broker, task_id: UUID) -> bool:
     """Tell the worker that runs ``task_id``; it also finds the request in the row within a second."""
     channel = channel_of(broker.results, CANCELS_CHANNEL)
     return await broker.guarded(broker.results.publish(channel, str(task_id))) is not None
+
+
+async def announce_cancels(broker: Broker, task_ids: Sequence[UUID]) -> bool:
+    """The same for many, in one exchange."""
+    channel = channel_of(broker.results, CANCELS_CHANNEL)
+    pipe = broker.results.pipeline(transaction=False)
+    for task_id in task_ids:
+        pipe.publish(channel, str(task_id))
+    return await broker.guarded(pipe.execute()) is not None
+
+
+async def forget(broker: Broker, task_ids: Sequence[UUID]) -> bool:
+    """Remove what is kept of tasks that are no more. False: Redis is away, and its TTL does it."""
+    keys = [key for task_id in task_ids for key in (result_key(task_id), output_key(task_id))]
+    return await broker.guarded(broker.results.unlink(*keys)) is not None

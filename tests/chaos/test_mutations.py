@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from shared.queue.stores import Stores
 from shared.settings import Settings
 from tests.support.mutations import Both, Code, Mutation, Schema, Sql, alter, without
-from tests.support.scenes import liveness, lost_words, moves, operations, ownership, ticking, webhooks
+from tests.support.scenes import bulk, liveness, lost_words, moves, operations, ownership, ticking, webhooks
 from tests.support.scenes.liveness import a_watch
 from tests.support.scenes.making import Scene, by_hint, by_poll
 from tests.support.scenes.moves import somebody_writes
@@ -28,6 +28,7 @@ PURGE = "shared.db.statements.queues:PURGE"
 WATCH = "shared.domain.deathwatch:DeathWatch"
 TICK = "shared.db.statements.ticks:MAKE"
 CARRY = "shared.db.statements.webhooks"
+BULK = "shared.db.statements.bulk"
 
 LOCKED = "FOR NO KEY UPDATE SKIP LOCKED"
 TRY_LOCK = "pg_try_advisory_xact_lock(hashtextextended(CAST(:tenant_id AS text) || ':' || CAST(:key AS text), 0))"
@@ -381,7 +382,60 @@ WEBHOOKS = [
         "a receiver that wants no more is told more",
     ),
 ]
-GUARDS = [*OWNERSHIP, *MOVES, *LIVENESS, *LOST_WORDS, *SCHEDULES, *OPERATIONS, *WEBHOOKS]
+BULK_VERBS = [
+    Guard(
+        "row lock of an operation",
+        Sql(f"{BULK}:STEP", "AND o.state = 'running' FOR NO KEY UPDATE SKIP LOCKED", "AND o.state = 'running'"),
+        bulk.two_processes_take_a_step,
+        "two processes took the same step",
+    ),
+    Guard(
+        "state of an operation",
+        Sql(f"{BULK}:STEP", "AND o.state = 'running'", ""),
+        bulk.a_cancelled_operation_is_taken_up,
+        "a cancelled operation went on",
+    ),
+    Guard(
+        "cursor of an operation",
+        Sql(f"{BULK}:STEP", "COALESCE(r.cursor, op.cursor) AS cursor", "op.cursor"),
+        bulk.a_retried_task_fails_again,
+        "an operation came twice to one task",
+    ),
+    Guard(
+        "tenant of an operation",
+        Both(
+            Sql(f"{BULK}:BY_FILTER", "t.tenant_id = :tenant_id", ":tenant_id > 0"),
+            Sql(f"{BULK}:STEP", "t.tenant_id = :tenant_id", ":tenant_id > 0"),
+        ),
+        bulk.another_tenants_operation,
+        "an operation took another tenant's task",
+    ),
+    Guard(
+        "beginning of an operation",
+        Sql(f"{BULK}:FITS", "t.created_at <= COALESCE(CAST(:made_at AS timestamptz), now())", "true"),
+        bulk.a_task_comes_later,
+        "an operation took a task that came after it",
+    ),
+    Guard(
+        "end of a task that is deleted",
+        Sql(f"{BULK}:DELETE", "AND t.finished_at IS NOT NULL", ""),
+        bulk.a_waiting_task_is_to_be_deleted,
+        "a task that waits was deleted",
+    ),
+    Guard(
+        "status in a retry of many",
+        Sql(f"{BULK}:RETRY", "WHERE w.status IN ('FAILED', 'CANCELLED')", ""),
+        bulk.a_waiting_task_is_to_be_retried,
+        "a generation began by itself",
+    ),
+    Guard(
+        "filter of an operation, looked at again once the row is free",
+        Sql(f"{BULK}:STEP", "AND t.tenant_id = :tenant_id AND {fits}", "AND t.tenant_id = :tenant_id"),
+        bulk.a_filter_fits_no_more,
+        "a task was moved that did not fit",
+    ),
+]
+GUARDS = [*BULK_VERBS, *OWNERSHIP, *MOVES, *LIVENESS, *LOST_WORDS, *SCHEDULES, *OPERATIONS, *WEBHOOKS]
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name.replace(" ", "-"))

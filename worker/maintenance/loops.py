@@ -10,9 +10,11 @@ from functools import partial
 
 from shared.domain.errors import StoreUnavailable
 from shared.logs import get_logger
+from shared.queue.bulk import run_operations
 from shared.queue.files import sweep_files
 from shared.queue.hourly_stats import generate_hourly_stats
 from shared.queue.idempotency import prune_keys
+from shared.queue.operations import prune_operations
 from shared.queue.retention import Cleanup
 from shared.queue.scheduler import LOOK_SECONDS, make_due_ticks, prune_ticks
 from shared.queue.settle import expire
@@ -46,8 +48,10 @@ class Chore:
 
 CHORES = (
     Chore("expire", 2.0, expire),
+    Chore("run_operations", 2.0, run_operations),
     Chore("prune_workers", 60.0, prune),
     Chore("prune_idempotency_keys", 600.0, prune_keys),
+    Chore("prune_operations", 600.0, prune_operations),
     Chore("sweep_files", 3_600.0, sweep_files),
     Chore("prune_webhook_secrets", 3_600.0, prune_secrets),
     Chore("prune_ticks", 60.0, prune_ticks),

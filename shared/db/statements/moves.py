@@ -11,31 +11,35 @@ from shared.db.rows import TASK_COLUMNS, error_json, task_of
 from shared.domain.task import Task
 from shared.domain.verdict import TaskError
 
-CANCEL = text(f"""
-    UPDATE tasks t
-    SET status = CASE WHEN t.status = 'PROCESSING' THEN t.status ELSE 'CANCELLED' END,
+# What the moves write. ``bulk`` makes them for many rows at once.
+CANCELLED = """status = CASE WHEN t.status = 'PROCESSING' THEN t.status ELSE 'CANCELLED' END,
         finished_at = CASE WHEN t.status = 'PROCESSING' THEN NULL ELSE now() END,
-        cancel_requested = true, version = t.version + 1, updated_at = now()
+        cancel_requested = true, version = t.version + 1, updated_at = now()"""
+ANEW = """status = 'PENDING', generation = t.generation + 1, attempt = 0, losses = 0, crashes = 0,
+        cancel_requested = false, result = NULL, error = NULL, progress = NULL, outcome = NULL, worker_id = NULL,
+        started_at = NULL, finished_at = NULL, run_at = now(), version = t.version + 1, updated_at = now(),
+        expires_at = CASE WHEN t.expires_at > now() THEN t.expires_at END"""
+# The row is the record of its last run; that record moves to ``attempts`` before the row starts anew.
+RECORD = """INSERT INTO attempts (task_id, version, attempt, generation, worker_id, started_at, finished_at,
+                              outcome, error)
+        SELECT id, version, attempt, generation, worker_id, started_at, finished_at, COALESCE(outcome, 'failed'), error
+        FROM before WHERE started_at IS NOT NULL"""
+
+CANCEL = text(f"""
+    UPDATE tasks t SET {CANCELLED}
     WHERE t.id = :id AND t.tenant_id = :tenant_id AND t.status IN ('PENDING', 'RETRYING', 'PROCESSING')
     RETURNING {TASK_COLUMNS}
 """)
 
-# The row is the record of its last run; that record moves to ``attempts`` before the row starts anew.
 RETRY = text(f"""
     WITH before AS (
         SELECT * FROM tasks t
         WHERE t.id = :id AND t.tenant_id = :tenant_id AND t.status IN ('FAILED', 'CANCELLED')
         FOR NO KEY UPDATE
     ), record AS (
-        INSERT INTO attempts (task_id, version, attempt, generation, worker_id, started_at, finished_at, outcome, error)
-        SELECT id, version, attempt, generation, worker_id, started_at, finished_at, COALESCE(outcome, 'failed'), error
-        FROM before WHERE started_at IS NOT NULL
+        {RECORD}
     )
-    UPDATE tasks t
-    SET status = 'PENDING', generation = t.generation + 1, attempt = 0, losses = 0, crashes = 0,
-        cancel_requested = false, result = NULL, error = NULL, progress = NULL, outcome = NULL, worker_id = NULL,
-        started_at = NULL, finished_at = NULL, run_at = now(), version = t.version + 1, updated_at = now(),
-        expires_at = CASE WHEN t.expires_at > now() THEN t.expires_at END
+    UPDATE tasks t SET {ANEW}
     FROM before WHERE t.id = before.id
     RETURNING {TASK_COLUMNS}
 """)

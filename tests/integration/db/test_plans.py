@@ -18,8 +18,10 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
-from shared.db.statements import claim, hourly_stats, liveness, lookup, moves, queues, settle, workers
+from shared.db.statements import bulk, claim, hourly_stats, liveness, lookup, moves, queues, settle, workers
 from shared.db.statements.claim import Claimant
+from shared.domain.ids import new_id
+from shared.domain.operations import BulkAction, Operation, OperationState, Selection
 from shared.domain.states import Status
 from shared.domain.task import TaskFilter
 from shared.domain.verdict import completed
@@ -110,6 +112,23 @@ def run_of(task_id: UUID) -> settle.Settlement:
     return settle.Settlement(OURS, task_id, uuid4(), completed("{}"), None)
 
 
+LAST = UUID(int=2**128 - 1)
+
+
+def operation(action: BulkAction, wanted: TaskFilter | None) -> Operation:
+    place: dict[str, Any] = {"until": LAST, "cursor": UUID(int=0), "total": None}
+    counts: dict[str, Any] = {"matched": 0, "done": 0, "skipped": {}}
+    times: dict[str, Any] = {"created_at": NOW, "updated_at": NOW, "finished_at": None}
+    return Operation(new_id(), OURS, action, OperationState.RUNNING, wanted, **place, **counts, **times)
+
+
+def step_of(action: BulkAction, wanted: TaskFilter | None) -> Call:
+    return lambda s, _: bulk.step(s, operation(action, wanted), looked=5_000, most=500)
+
+
+WIDE, NARROW = TaskFilter(), TaskFilter(statuses=(Status.FAILED,), tags=("tag1",), queues=("urgent",))
+SELECTION = Selection(wanted=NARROW)
+
 CASES: dict[str, tuple[Call, set[str]]] = {
     "claim one hint": (lambda s, ids: claim.claim_by_ids(s, WHO, uuid4(), ids[:1]), {"tasks_pkey"}),
     "claim many hints": (lambda s, ids: claim.claim_by_ids(s, WHO, uuid4(), ids), {"tasks_pkey"}),
@@ -135,6 +154,16 @@ CASES: dict[str, tuple[Call, set[str]]] = {
     "purge": (
         lambda s, _: queues.purge(s, OURS, QUEUES[0], before=NOW, after=queues.Place(), most=100),
         {"tasks_claim", "tasks_pkey"},
+    ),
+    **{
+        f"step of {action} by {name}": (step_of(action, wanted), {"tasks_list", "tasks_pkey"})
+        for action in BulkAction
+        for name, wanted in (("all", WIDE), ("filter", NARROW))
+    },
+    **{f"step of {action} by ids": (step_of(action, None), ONE_OF_TENANT) for action in BulkAction},
+    "look of a survey": (
+        lambda s, ids: bulk.look(s, OURS, SELECTION, cursor=ids[0], until=LAST, looked=5_000),
+        ONE_OF_TENANT,
     ),
     "running": (lambda s, _: workers.running_by_worker(s, OURS, [WORKER]), {"tasks_running"}),
     "list": (lambda s, _: lookup.list_tasks(s, OURS, TaskFilter(), limit=50, before=None), {"tasks_list"}),
