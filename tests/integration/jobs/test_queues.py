@@ -12,6 +12,8 @@ from arq.connections import ArqRedis
 from tests.integration.jobs.conftest import Bench, eventually, named, reached
 from tests.integration.jobs.test_jobs import add, enqueued
 from worker.engine.jobs import WakingRedis, pause_queue, pump, resume_queue
+from worker.engine.jobs.exchange import Answer, Ask
+from worker.engine.jobs.line import Line
 
 
 class Order:
@@ -160,6 +162,31 @@ async def test_our_producer_wakes_an_idle_worker(redis: ArqRedis, bench: Bench) 
 
         await eventually(ran)
     assert sorted(waits)[5] < 0.1, "a poll alone comes every 0.25 s"
+
+
+async def test_a_busy_worker_listens_for_no_wakes(
+    redis: ArqRedis, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, exchanged = 0, 0
+    blpop, exchange = WakingRedis.blpop, Line.exchange
+
+    def counted(self: WakingRedis, keys: Any, timeout: int) -> Any:
+        nonlocal asked
+        asked += 1
+        return blpop(self, keys, timeout)
+
+    async def counted_exchange(self: Line, ask: Ask) -> Answer:
+        nonlocal exchanged
+        exchanged += 1
+        return await exchange(self, ask)
+
+    monkeypatch.setattr(WakingRedis, "blpop", counted)
+    monkeypatch.setattr(Line, "exchange", counted_exchange)
+    for n in range(400):
+        await enqueued(redis, "add", n)
+    assert (await bench.burst(*named(add=add), max_jobs=pump.HALVES_FROM)).jobs_complete == 400
+    assert exchanged >= 20
+    assert asked <= 4
 
 
 async def test_our_producer_is_arqs_in_all_else(redis: ArqRedis, bench: Bench) -> None:

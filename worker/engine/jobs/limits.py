@@ -21,15 +21,18 @@ class Limits:
 
     def __init__(self) -> None:
         self._begun: list[tuple[Limited, float]] = []
+        self._now = 0.0
+        """When the first of them began: one look at the clock for all that begin in one pass of the loop."""
 
     def watch(self, run: Limited, seconds: float | None) -> None:
         """Tell ``run`` in ``seconds``; None: never. Its handler takes its first step when this returns."""
         if seconds is None:
             return
-        loop = asyncio.get_running_loop()
         if not self._begun:
+            loop = asyncio.get_running_loop()
             loop.call_soon(self._arm, loop.call_at)
-        self._begun.append((run, loop.time() + seconds))
+            self._now = loop.time()
+        self._begun.append((run, self._now + seconds))
 
     def _arm(self, call_at: Callable[[float, Callable[[], None]], asyncio.TimerHandle]) -> None:
         """After the first steps of all who began with the first of them."""

@@ -57,7 +57,8 @@ class Pump:
         tasks: dict[str, asyncio.Task[Any]],
         may_claim: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.has_room = asyncio.Event()
+        self.is_idle = asyncio.Event()
+        """Whether a wake is of use. A busy worker asks by itself; the wakes of its own claims are for others."""
         self.started = 0
         self.refused = 0
         """Results not recorded, since another worker had the job."""
@@ -215,10 +216,10 @@ class Pump:
     async def _rest(self) -> None:
         """Wait for an end, a wake, the next due job, or the next poll."""
         has_room = self.room > 0
-        if has_room:
-            self.has_room.set()
+        if has_room and not self._stir.is_stirred:
+            self.is_idle.set()
         else:
-            self.has_room.clear()
+            self.is_idle.clear()
         seconds = min(POLL_SECONDS, self._due_at - time.monotonic()) if has_room else POLL_SECONDS
         await self._stir.wait(max(0.001, seconds))
 

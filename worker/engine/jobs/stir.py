@@ -9,17 +9,17 @@ class Stir:
     """One waiter. A stir that comes before the wait ends it at once."""
 
     def __init__(self) -> None:
-        self._is_stirred = False
+        self.is_stirred = False
         self._waiter: asyncio.Future[None] | None = None
 
     def stir(self) -> None:
-        self._is_stirred = True
+        self.is_stirred = True
         if self._waiter is not None:
             _wake(self._waiter)
 
     async def wait(self, seconds: float) -> None:
         """Return when stirred, at the latest after ``seconds``."""
-        if not self._is_stirred:
+        if not self.is_stirred:
             loop = asyncio.get_running_loop()
             self._waiter = loop.create_future()
             timer = loop.call_later(seconds, _wake, self._waiter)
@@ -28,7 +28,7 @@ class Stir:
             finally:
                 timer.cancel()
                 self._waiter = None
-        self._is_stirred = False
+        self.is_stirred = False
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

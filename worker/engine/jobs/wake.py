@@ -22,7 +22,7 @@ async def listen(redis: Redis, queues: Sequence[str], pump: Pump) -> None:
     """Stir ``pump`` when woken, for ever, on a connection of its own. While Redis is away the pump polls."""
     keys = [wake_key(queue) for queue in queues]
     while True:
-        await pump.has_room.wait()
+        await pump.is_idle.wait()
         try:
             async with asyncio.timeout(BLOCK_SECONDS + 5):
                 woken = await cast("Awaitable[Any]", redis.blpop(keys, timeout=BLOCK_SECONDS))
