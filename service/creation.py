@@ -7,16 +7,27 @@ from typing import Any
 
 from starlette.responses import Response
 
-from service.views import to_json
+from service.preferences import retry_after
+from service.views import task_path, task_view, to_json
+from shared.domain.task import NewTask, Task
 from shared.queue.idempotency import Answer
 
-CREATED = 201
+CREATED, EXISTS = 201, 200
+EXISTING = {"Existing-Task": "true"}
 REPLAYED = {"Idempotent-Replayed": "true"}
 
 
 def created(view: Any, headers: Mapping[str, str]) -> Answer:
     """A 201 as it is sent, and as it is stored."""
     return Answer(CREATED, dict(headers), to_json(view))
+
+
+def accepted(new: NewTask, task: Task) -> Answer:
+    """201 with the task; 200 where it is not ``new`` but the one that has its unique key."""
+    headers = {"Location": task_path(task), "Retry-After": retry_after(task)}
+    if task.id == new.id:
+        return created(task_view(task), headers)
+    return Answer(EXISTS, {**headers, **EXISTING}, to_json(task_view(task)))
 
 
 def answered(answer: Answer) -> Response:

@@ -65,6 +65,8 @@ def submit(
             max_attempts=max_attempts,
             idempotency_key=idempotency_key,
         )
+        if task.existing:
+            note("one with the same unique key was there already: this is it")
         if wait or wait_timeout is not None:
             task = follow(client, task, wait_timeout)
     _show(task, form)

@@ -67,7 +67,9 @@ class Ended(Answer):
 
 
 class TaskRef(Ended):
-    """A task of a batch, in the order it was given."""
+    """A task of a batch, in the order it was given; ``existing``: one with its unique key was there already."""
+
+    existing: bool = False
 
 
 class Task(Ended):
@@ -94,6 +96,8 @@ class Task(Ended):
     worker: str | None = None
     tags: list[str] = Field(default_factory=list)
     metadata: dict[str, Any] = Field(default_factory=dict)
+    existing: bool = False
+    """Of a submit: one with the same unique key waited or ran already, and this is it."""
 
 
 class Attempt(Answer):

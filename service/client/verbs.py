@@ -66,13 +66,14 @@ def submit(
 ) -> Flow[Task]:
     """Submit a task. With ``wait`` (seconds, at most 60) the answer is the finished task if it ends in time.
 
+    Where the type has unique keys and one with this key waits or runs, that is the answer: ``existing``.
     A key of its own makes the call safe to repeat; give ``idempotency_key`` to make *your* repeat safe, too.
     """
     headers = {"Idempotency-Key": idempotency_key or new_key()}
     if wait is not None:
         headers["Prefer"] = f"wait={wait}"
     body = {"type": type, "input": dict(input), **_given(options)}
-    return exchange(Call("POST", TASKS, _as(Task), json=body, headers=headers, patience=wait or 0))
+    return exchange(Call("POST", TASKS, _submitted, json=body, headers=headers, patience=wait or 0))
 
 
 def generate(
@@ -249,6 +250,11 @@ def _open(source: Path | str | bytes) -> tuple[str, BinaryIO]:
     if isinstance(source, bytes):
         return "file", io.BytesIO(source)
     return Path(source).name, Path(source).open("rb")
+
+
+def _submitted(reply: Reply) -> Task:
+    task = Task.model_validate_json(reply.body)
+    return task.model_copy(update={"existing": True}) if "existing-task" in reply.headers else task
 
 
 def _as(model: type[A]) -> Callable[[Reply], A]:

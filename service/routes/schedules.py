@@ -13,12 +13,12 @@ from fastapi import APIRouter, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from service.creation import answered, created
+from service.creation import accepted, answered, created
 from service.dependencies import NO_BODY, Reader, Writer
 from service.idempotency import digest_of, key_of
 from service.pagination import DEFAULT_LIMIT, Cursor, Limit, next_link
 from service.planning import traceparent_of
-from service.preferences import etag_of, matches, retry_after
+from service.preferences import etag_of, matches
 from service.problems import Problem, invalid
 from service.schemas.bodies import NOTHING
 from service.schemas.headers import IDEMPOTENCY_KEY, IF_NONE_MATCH, TRACEPARENT, takes
@@ -26,7 +26,7 @@ from service.schemas.responses import problems
 from service.schemas.schedules import SchedulePage, SchedulePatch, ScheduleRequest, ScheduleView
 from service.schemas.tasks import TaskView
 from service.strict_route import StrictRoute
-from service.views import TASKS_PATH, json_answer, task_path, task_view, to_json
+from service.views import TASKS_PATH, json_answer, to_json
 from shared.domain.errors import UnknownTaskType
 from shared.domain.schedule import CatchUp, Schedule
 from shared.domain.task import Task
@@ -138,7 +138,10 @@ async def delete_schedule(caller: Writer, schedule_id: UUID) -> Response:
     status_code=201,
     response_model=TaskView,
     response_description="Its task is stored, and will run.",
-    responses=problems(404, 409),
+    responses={
+        200: {"model": TaskView, "description": "One with its unique key was there already."},
+        **problems(404, 409),
+    },
     dependencies=[NO_BODY],
     openapi_extra={**NOTHING, **takes(IDEMPOTENCY_KEY, TRACEPARENT)},
 )
@@ -150,12 +153,12 @@ async def run_schedule(request: Request, caller: Writer, schedule_id: UUID) -> R
     new = replace(planned, request_id=caller.request_id, traceparent=traceparent_of(request))
     if key is None:
         [task] = await submit(caller.stores, caller.tenant_id, [new])
-        return answered(_run(task))
+        return answered(accepted(new, task))
     stored: list[Task] = []
 
     async def create(session: AsyncSession) -> Answer:
         stored.extend(await store(session, caller.tenant_id, [new]))
-        return _run(stored[0])
+        return accepted(new, stored[0])
 
     answer = await once(caller.stores, caller.tenant_id, key, digest_of("POST", request.url.path, {}), create)
     if not answer.is_replay:
@@ -195,10 +198,6 @@ def _wanted(body: ScheduleRequest) -> Wanted:
     if "catch_up" in given:
         given["catch_up"] = CatchUp(given["catch_up"])
     return Wanted(**given)
-
-
-def _run(task: Task) -> Answer:
-    return created(task_view(task), {"Location": task_path(task), "Retry-After": retry_after(task)})
 
 
 @contextmanager

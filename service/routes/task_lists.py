@@ -83,16 +83,19 @@ async def create_batch(
     caller: Writer,
     body: BatchRequest,
 ) -> Response:
-    """Accepts up to 10,000 tasks, all of them or none; a problem names the index of its task."""
+    """Accepts up to 10,000 tasks, all of them or none; a problem names the index of its task.
+
+    One whose unique key another task has, that waits or runs, is that task: `existing`.
+    """
     key = key_of(request)
     planned = await _plan_all(caller, body, traceparent_of(request))
     if key is None:
-        return answered(_created(await submit(caller.stores, caller.tenant_id, planned)))
+        return answered(_created(planned, await submit(caller.stores, caller.tenant_id, planned)))
     stored: list[Task] = []
 
     async def create(session: AsyncSession) -> Answer:
         stored.extend(await store(session, caller.tenant_id, planned))
-        return _created(stored)
+        return _created(planned, stored)
 
     digest = digest_of("POST", request.url.path, await request.json())
     answer = await once(caller.stores, caller.tenant_id, key, digest, create, within=LONG_SECONDS)
@@ -127,6 +130,11 @@ def _all_of(refusals: list[Refused]) -> Problem:
     return invalid([error for refused in refusals for error in refused.errors])
 
 
-def _created(stored: list[Task]) -> Answer:
-    data: list[dict[str, Any]] = [{"id": task.id, "status": task.status} for task in stored]
+def _created(planned: list[NewTask], stored: list[Task]) -> Answer:
+    pairs = zip(planned, stored, strict=True)
+    data = [_item(task) if task.id == new.id else {**_item(task), "existing": True} for new, task in pairs]
     return created({"data": data}, {})
+
+
+def _item(task: Task) -> dict[str, Any]:
+    return {"id": task.id, "status": task.status}

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from service.connected import while_connected
-from service.creation import REPLAYED, answered, created
+from service.creation import EXISTING, REPLAYED, accepted, answered
 from service.dependencies import NO_BODY, Caller, Reader, Writer
 from service.idempotency import digest_of, key_of
 from service.planning import Refused, plan_task, traceparent_of
@@ -32,6 +32,9 @@ from shared.queue.submit import hint, store, submit
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"], route_class=StrictRoute)
 
+ENDED_OR_EXISTING = (
+    "It ended within `Prefer: wait`; or, with `Existing-Task`, one with its unique key was there already."
+)
 Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for the task to be final.")]
 
 
@@ -41,7 +44,7 @@ Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to w
     status_code=201,
     response_model=TaskView,
     response_description="It is stored, and will run.",
-    responses={200: {"model": TaskView, "description": "It ended within `Prefer: wait`."}, **problems(409)},
+    responses={200: {"model": TaskView, "description": ENDED_OR_EXISTING}, **problems(409)},
     openapi_extra=takes(IDEMPOTENCY_KEY, PREFER, TRACEPARENT),
 )
 async def create_task(
@@ -57,14 +60,15 @@ async def create_task(
         raise refused.problem() from None
     if key is None:
         [task] = await submit(caller.stores, caller.tenant_id, [new])
-        answer = _created(task)
+        answer = accepted(new, task)
     else:
         answer = await _submit_once(caller, key, digest_of("POST", request.url.path, await request.json()), new)
     wait = preferred_wait(request.headers.getlist("prefer"))
     if wait is None:
         return answered(answer)
-    # A replay waits for the task of the first request.
-    task_id = UUID(orjson.loads(answer.body)["id"]) if answer.is_replay else new.id
+    # A replay waits for the task of the first request, and who comes second for the one that was first.
+    is_new = not answer.is_replay and not answer.headers.keys() & EXISTING
+    task_id = new.id if is_new else UUID(orjson.loads(answer.body)["id"])
     return await _finished_or(answer, request, caller, task_id, wait)
 
 
@@ -73,16 +77,12 @@ async def _submit_once(caller: Caller, key: str, digest: bytes, new: NewTask) ->
 
     async def create(session: AsyncSession) -> Answer:
         stored.extend(await store(session, caller.tenant_id, [new]))
-        return _created(stored[0])
+        return accepted(new, stored[0])
 
     answer = await once(caller.stores, caller.tenant_id, key, digest, create)
     if not answer.is_replay:
         hint(caller.stores, stored)
     return answer
-
-
-def _created(task: Task) -> Answer:
-    return created(task_view(task), {"Location": task_path(task), "Retry-After": retry_after(task)})
 
 
 async def _finished_or(answer: Answer, request: Request, caller: Caller, task_id: UUID, wait: int) -> Response:
@@ -91,7 +91,8 @@ async def _finished_or(answer: Answer, request: Request, caller: Caller, task_id
         task = await while_connected(request, wait_final(caller.stores, caller.tenant_id, task_id, wait))
     except NotFound:
         return answered(answer)
-    applied = {"Preference-Applied": f"wait={wait}", **(REPLAYED if answer.is_replay else {})}
+    told = {name: value for name, value in answer.headers.items() if name in EXISTING}
+    applied = {"Preference-Applied": f"wait={wait}", **told, **(REPLAYED if answer.is_replay else {})}
     if task.status.is_final:
         view = task_view(task, with_traceback=caller.is_admin)
         return json_answer(view, headers={"Location": task_path(task), **applied})

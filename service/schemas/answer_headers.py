@@ -19,6 +19,10 @@ ANSWER_HEADERS: dict[str, dict[str, Any]] = {
         "description": "`true` where this is the answer of the first request with this key.",
         "schema": {"type": "string", "enum": ["true"]},
     },
+    "Existing-Task": {
+        "description": "`true` where a task with the same unique key waits or runs: this is it, and none was made.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
     "ETag": {"description": "Changes with the content.", "schema": TEXT},
     "Link": {"description": "The next page, `rel=next`; absent on the last.", "schema": TEXT},
     "WWW-Authenticate": {"description": "The scheme wanted.", "schema": {"type": "string", "enum": ["Bearer"]}},
@@ -58,6 +62,8 @@ def _of_good(method: str, operation: dict[str, Any], status: int) -> Iterator[st
     answer = str(operation["responses"][str(status)].get("content"))
     if method == "POST" and any(view in answer for view in ("TaskView", "FileView", "ScheduleView", "OperationView")):
         yield "Location"
+    if method == "POST" and status == 200 and "TaskView" in answer:
+        yield "Existing-Task"
     if "TaskView" in answer or "OperationView" in answer:
         yield "Retry-After"
     if status == 206:

@@ -174,7 +174,7 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[int, Any]] = {
     ("GET", "/api/v1/schedules"): {200: {"data": [SCHEDULE], "next_cursor": None}},
     ("GET", "/api/v1/schedules/{schedule_id}"): {200: SCHEDULE},
     ("PATCH", "/api/v1/schedules/{schedule_id}"): {200: {**SCHEDULE, "enabled": False, "next_run": None}},
-    ("POST", "/api/v1/schedules/{schedule_id}/run"): {201: WAITING},
+    ("POST", "/api/v1/schedules/{schedule_id}/run"): {201: WAITING, 200: RUNNING},
     ("GET", "/api/v1/tasks/{task_id}/deliveries"): {200: {"data": [DELIVERY]}},
     ("POST", "/api/v1/deliveries/{delivery_id}/replay"): {
         200: {**DELIVERY, "state": "waiting", "due_at": FINISHED, "finished_at": None}

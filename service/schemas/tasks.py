@@ -135,6 +135,7 @@ class AttemptList(View):
 class BatchItem(View):
     id: UUID
     status: Status
+    existing: bool = Field(default=False, description="One with its unique key was there already: this is it.")
 
 
 class BatchView(View):

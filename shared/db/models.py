@@ -91,6 +91,7 @@ class TaskRow(Base):
     request_id: Mapped[str | None]
     traceparent: Mapped[str | None]
     callback_url: Mapped[str | None]
+    unique_key: Mapped[bytes | None]
 
     __table_args__ = (
         CheckConstraint(
@@ -106,6 +107,14 @@ class TaskRow(Base):
         Index("tasks_list", "tenant_id", "id"),
         Index("tasks_failed", "tenant_id", "id", postgresql_where=text("status = 'FAILED'")),
         Index("tasks_expiry", "expires_at", postgresql_where=text(f"expires_at IS NOT NULL AND {WAITING}")),
+        Index(
+            "tasks_unique",
+            "tenant_id",
+            "type",
+            "unique_key",
+            unique=True,
+            postgresql_where=text("unique_key IS NOT NULL AND status IN ('PENDING', 'RETRYING', 'PROCESSING')"),
+        ),
         # Claim and settle move a row twice; the room left in each page keeps those versions near it.
         {"postgresql_with": {"fillfactor": 90}},
     )

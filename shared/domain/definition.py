@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from shared.domain.retry import DEFAULT_RETRY, RetryPolicy
+from shared.domain.unique import Unique
 
 Pool = Literal["thread", "process"]
 TYPE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -33,6 +34,7 @@ class TaskDefinition:
     """One task type. ``timeout`` is seconds; ``pool`` is None for ``async def`` handlers.
 
     ``requires`` names what a worker must have to serve the type: ``ai`` is a model, configured or embedded.
+    ``unique`` gives the key of an input: of one key one task waits or runs at a time.
     """
 
     type: str
@@ -46,6 +48,7 @@ class TaskDefinition:
     pool: Pool | None
     requires: tuple[str, ...]
     description: str
+    unique: Unique | None = field(default=None, repr=False)
 
     def __call__(self, run: Any, given: Any) -> Any:
         """The bare handler, for unit tests."""
@@ -64,11 +67,14 @@ def task(
     retry: RetryPolicy = DEFAULT_RETRY,
     pool: Pool | None = None,
     requires: tuple[str, ...] = (),
+    unique: Unique | None = None,
 ) -> Callable[[Handler], TaskDefinition]:
     """Describe a handler ``(run, given: Input) -> Output`` as the task type ``type``.
 
     A ``def`` handler runs in a child process (``pool="process"``, the default, ended for real on
     cancel and time-out) or in a thread (``pool="thread"``, which can only be asked to stop).
+    A submit with the ``unique`` key of a task that waits or runs gives that task, and makes none: names of
+    input fields, or a function of the input that gives a text, or None for an input that has no key.
 
     Raises:
         TypeError: the handler's annotations don't name a model for input and output, or the
@@ -86,6 +92,7 @@ def task(
         if is_async and pool is not None:
             raise TypeError(f"task type {type!r}: an async def handler runs on the event loop, it takes no pool")
         given, returned = _models_of(handler, type)
+        _check_unique(unique, given, type)
         return TaskDefinition(
             type=type,
             queue=queue,
@@ -98,9 +105,17 @@ def task(
             pool=None if is_async else (pool or "process"),
             requires=requires,
             description=inspect.cleandoc(handler.__doc__ or "").split("\n\n")[0],
+            unique=unique,
         )
 
     return describe
+
+
+def _check_unique(unique: Unique | None, given: type[BaseModel], type_name: str) -> None:
+    if isinstance(unique, tuple) and (not unique or set(unique) - given.model_fields.keys()):
+        raise ValueError(f"task type {type_name!r}: unique names fields of its input, one at least")
+    if unique is not None and not isinstance(unique, tuple) and not callable(unique):
+        raise TypeError(f"task type {type_name!r}: unique is a tuple of field names, or a function of the input")
 
 
 def _models_of(handler: Handler, type_name: str) -> tuple[type[BaseModel], type[BaseModel]]:

@@ -14,7 +14,9 @@ from shared.domain.task import TaskFilter
 
 MOST_IDS = 10_000
 NOT_FOUND = "not_found"
-"""The reason why an id was skipped that names none of the tenant's tasks; all other reasons are states."""
+"""The reason why an id was skipped that names none of the tenant's tasks."""
+EXISTING = "existing"
+"""Why a task was not retried: another one with its unique key waits or runs. All other reasons are states."""
 
 
 class BulkAction(StrEnum):

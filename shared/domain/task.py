@@ -45,6 +45,7 @@ class NewTask:
     request_id: str | None = None
     traceparent: str | None = None
     callback_url: str | None = None
+    unique_key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

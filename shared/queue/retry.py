@@ -12,7 +12,7 @@ from shared.queue.submit import hint
 
 
 async def retry(stores: Stores, tenant_id: int, task_id: UUID) -> Task:
-    """The task, PENDING again. Raises: NotFound; Conflict unless it is FAILED or CANCELLED."""
+    """The task, PENDING again. Raises: NotFound; Conflict unless it is FAILED or CANCELLED, and its unique key free."""
     async with stores.db.autocommit() as session:
         task = await moves.retry(session, tenant_id, task_id)
         if task is None:

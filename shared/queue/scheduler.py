@@ -11,6 +11,7 @@ from shared.db.statements.ticks import Coming, Due
 from shared.domain.errors import InputRefused
 from shared.domain.ids import new_id
 from shared.domain.schedule import agenda, timing_of
+from shared.domain.unique import key_of
 from shared.logs import get_logger
 from shared.queue.stores import Stores
 from shared.registry import Registry
@@ -75,4 +76,16 @@ def _planned(registry: Registry, schedule: Coming) -> Due:
         schedule.queue or definition.queue,
         definition.timeout,
         definition.max_attempts,
+        _unique_key(registry, schedule),
     )
+
+
+def _unique_key(registry: Registry, schedule: Coming) -> bytes | None:
+    """None, too, where the type does not take this input any more: its worker will say so."""
+    unique = registry.get(schedule.type).unique
+    if unique is None:
+        return None
+    try:
+        return key_of(unique, registry.validate_input(schedule.type, schedule.input))
+    except InputRefused:
+        return None

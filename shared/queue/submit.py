@@ -15,7 +15,9 @@ from shared.domain.errors import InputRefused
 from shared.domain.ids import new_id
 from shared.domain.states import Status
 from shared.domain.task import NewTask, Task
+from shared.domain.unique import key_of
 from shared.queue.stores import Stores
+from shared.queue.unique import insert_or_find
 from shared.registry import Registry
 
 SHARED_WRITE_TASKS = 100
@@ -49,7 +51,8 @@ def plan(registry: Registry, known_queues: Sequence[str], request: Request) -> N
     """
     definition = registry.get(request.type)
     try:
-        registry.validate_input(request.type, request.input)
+        given = registry.validate_input(request.type, request.input)
+        unique_key = key_of(definition.unique, given)
     except InputRefused as refused:
         raise InputRefused([("/input" + pointer, detail) for pointer, detail in refused.problems]) from None
     queue = request.queue or definition.queue
@@ -71,12 +74,20 @@ def plan(registry: Registry, known_queues: Sequence[str], request: Request) -> N
         request_id=request.request_id,
         traceparent=request.traceparent,
         callback_url=request.callback_url,
+        unique_key=unique_key,
     )
 
 
 async def submit(stores: Stores, tenant_id: int, tasks: Sequence[NewTask]) -> list[Task]:
-    """Store ``tasks``, all or none, and hint them. Returns them in order. Raises: StoreUnavailable, Unstorable."""
-    if len(tasks) > SHARED_WRITE_TASKS:
+    """Store ``tasks``, all or none, and hint them. Returns them in order; one with another id was there already.
+
+    Raises: StoreUnavailable, Unstorable, Conflict.
+    """
+    if _has_keys(tasks):
+        within = LONG_SECONDS if len(tasks) > SHARED_WRITE_TASKS else None
+        async with stores.db.transaction(within=within) as session:
+            stored = await store(session, tenant_id, tasks)
+    elif len(tasks) > SHARED_WRITE_TASKS:
         async with stores.db.autocommit(within=LONG_SECONDS) as session:
             stored = await store(session, tenant_id, tasks)
     else:
@@ -87,9 +98,16 @@ async def submit(stores: Stores, tenant_id: int, tasks: Sequence[NewTask]) -> li
 
 
 async def store(runner: Runner, tenant_id: int, tasks: Sequence[NewTask]) -> list[Task]:
-    """Only store; the caller hints after its commit."""
+    """Only store; the caller hints after its commit. A task whose unique key is taken: the one that has it, instead."""
+    if _has_keys(tasks):
+        stored, existing = await insert_or_find(runner, tenant_id, tasks)
+        return [existing.get(task.id) or _as_stored(tenant_id, task, stored[task.id]) for task in tasks]
     inserted = await statements.insert_tasks(runner, [(tenant_id, task) for task in tasks])
     return [_as_stored(tenant_id, task, inserted[task.id]) for task in tasks]
+
+
+def _has_keys(tasks: Sequence[NewTask]) -> bool:
+    return any(task.unique_key is not None for task in tasks)
 
 
 def hint(stores: Stores, tasks: Sequence[Task]) -> None:

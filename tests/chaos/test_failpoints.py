@@ -43,6 +43,7 @@ from tests.support.stories import (
     settling,
     submitting,
     submitting_once,
+    submitting_unique,
 )
 
 
@@ -62,6 +63,7 @@ class Act:
 ACTS = {
     "submit": Act(nothing, submitting, ("completed",), is_repeated=False),
     "submit with a key": Act(nothing, submitting_once, ("completed",), awaits=6),
+    "submit with a unique key": Act(nothing, submitting_unique, ("completed",), awaits=3),
     "claim by hint": Act(
         one_waits,
         claiming,

@@ -424,9 +424,15 @@ BULK_VERBS = [
     ),
     Guard(
         "status in a retry of many",
-        Sql(f"{BULK}:RETRY", "WHERE w.status IN ('FAILED', 'CANCELLED')", ""),
+        Sql(f"{BULK}:RETRY", "w.status IN ('FAILED', 'CANCELLED') AND (w.unique_key", "(w.unique_key"),
         bulk.a_waiting_task_is_to_be_retried,
         "a generation began by itself",
+    ),
+    Guard(
+        "unique key in a retry of many",
+        Sql(f"{BULK}:RETRY", "AND o.id > w.id", ""),
+        bulk.two_failed_with_one_key,
+        "tasks with one key hold each other up",
     ),
     Guard(
         "filter of an operation, looked at again once the row is free",
@@ -435,7 +441,18 @@ BULK_VERBS = [
         "a task was moved that did not fit",
     ),
 ]
-GUARDS = [*BULK_VERBS, *OWNERSHIP, *MOVES, *LIVENESS, *LOST_WORDS, *SCHEDULES, *OPERATIONS, *WEBHOOKS]
+ANY_CONFLICT = Sql(
+    "shared.db.statements.unique:INSERT",
+    "ON CONFLICT (tenant_id, type, unique_key) WHERE unique_key IS NOT NULL"
+    " AND status IN ('PENDING', 'RETRYING', 'PROCESSING') DO NOTHING",
+    "ON CONFLICT DO NOTHING",
+    schema=("DROP INDEX tasks_unique",),
+)
+UNIQUE = [
+    Guard("index of unique keys", ANY_CONFLICT, moves.one_key_comes_twice_at_once, "two tasks with one key"),
+    Guard("index of unique keys in retry", ANY_CONFLICT, moves.a_retry_meets_a_newer_task, "two tasks with one key"),
+]
+GUARDS = [*BULK_VERBS, *UNIQUE, *OWNERSHIP, *MOVES, *LIVENESS, *LOST_WORDS, *SCHEDULES, *OPERATIONS, *WEBHOOKS]
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name.replace(" ", "-"))

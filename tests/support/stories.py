@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -110,6 +110,11 @@ async def submitting_once(story: Story, over: Stores) -> None:
 
     answer = await once(over, TENANT, "key", b"digest", create)
     story.accepted.add(UUID(answer.body.decode()))
+
+
+async def submitting_unique(story: Story, over: Stores) -> None:
+    """The first finds nobody with its key; whoever repeats it may find what it stored."""
+    story.accepted |= {task.id for task in await submit(over, TENANT, [replace(new_task(), unique_key=b"one")])}
 
 
 async def claiming(story: Story, over: Stores) -> None:

@@ -13,12 +13,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.rows import error_of
-from shared.db.statements.moves import ANEW, CANCELLED, RECORD
+from shared.db.statements.moves import ANEW, CANCELLED, RECORD, UNIQUE_INDEX
 from shared.db.statements.operations import COLUMNS, operation_of
-from shared.domain.operations import NOT_FOUND, BulkAction, Operation, Selection
+from shared.domain.operations import EXISTING, NOT_FOUND, BulkAction, Operation, Selection
 from shared.domain.states import Status
 from shared.domain.task import TaskFilter
 from shared.domain.verdict import TaskError
@@ -53,8 +54,14 @@ CANCEL = f"""moved AS (
         FROM wanted w WHERE t.id = w.id AND t.status IN ('PENDING', 'RETRYING', 'PROCESSING')
         RETURNING {TOLD}, t.error
     )"""
+# Of tasks with one unique key, the newest alone goes back, if no other one waits or runs.
 RETRY = f"""before AS (
-        SELECT * FROM wanted w WHERE w.status IN ('FAILED', 'CANCELLED')
+        SELECT * FROM wanted w WHERE w.status IN ('FAILED', 'CANCELLED') AND (w.unique_key IS NULL OR NOT EXISTS (
+            SELECT 1 FROM tasks o WHERE o.tenant_id = :tenant_id AND o.type = w.type AND o.unique_key = w.unique_key
+                                        AND o.status IN ('PENDING', 'RETRYING', 'PROCESSING')
+            UNION ALL
+            SELECT 1 FROM wanted o WHERE o.type = w.type AND o.unique_key = w.unique_key AND o.id > w.id
+                                         AND o.status IN ('FAILED', 'CANCELLED')))
     ), record AS (
         {RECORD}
     ), moved AS (
@@ -66,6 +73,9 @@ DELETE = f"""moved AS (
         DELETE FROM tasks t USING wanted w WHERE t.id = w.id AND t.finished_at IS NOT NULL
         RETURNING {TOLD}, CAST(NULL AS jsonb) AS error
     )"""
+
+WHY_NOT = "lower(w.status)"
+WHY_NOT_AGAIN = f"CASE WHEN w.status IN ('FAILED', 'CANCELLED') THEN '{EXISTING}' ELSE lower(w.status) END"
 
 # All that is written to the operation is computed in ``next``: where its row has a newer version than the statement
 # saw at its start, PostgreSQL evaluates the UPDATE once more, and could not run ``moved`` again for it.
@@ -83,13 +93,13 @@ STEP = """
              (SELECT count(*) AS number, (array_agg(id ORDER BY id DESC))[1] AS last FROM walked) w
     ), wanted AS MATERIALIZED (
         SELECT t.id, t.status, t.version, t.attempt, t.generation, t.worker_id, t.started_at, t.finished_at,
-               t.outcome, t.error
+               t.outcome, t.error, t.type, t.unique_key
         FROM tasks t
         WHERE t.id = ANY(ARRAY(SELECT id FROM chosen)) AND t.tenant_id = :tenant_id AND {fits}
         ORDER BY t.id {lock}
     ), {move}, passed AS (
         SELECT p.reason, count(*) AS number FROM (
-            SELECT lower(w.status) AS reason FROM wanted w WHERE NOT EXISTS (SELECT FROM moved m WHERE m.id = w.id)
+            SELECT {reason} AS reason FROM wanted w WHERE NOT EXISTS (SELECT FROM moved m WHERE m.id = w.id)
             UNION ALL {absent}
         ) p GROUP BY p.reason
     ), next AS MATERIALIZED (
@@ -161,7 +171,12 @@ async def step(session: AsyncSession, operation: Operation, *, looked: int, most
     # What is not there counts as well: of ids as many are looked at as may be moved.
     limits = {"looked": most if by_ids else looked, "most": most}
     statement = _step(operation.action, by_ids=by_ids)
-    rows = list((await session.execute(statement, {**_of_operation(operation), **limits})).mappings())
+    try:
+        rows = list((await session.execute(statement, {**_of_operation(operation), **limits})).mappings())
+    except IntegrityError as error:
+        if UNIQUE_INDEX not in str(error.orig):
+            raise
+        return None  # a task with the key of one it would retry came in between: the next step will see it
     if not rows:
         return None
     return Step(operation_of(rows[0]), list(_moved(rows)))
@@ -183,7 +198,8 @@ async def look(
 def _step(action: BulkAction, *, by_ids: bool) -> TextClause:
     move = {BulkAction.CANCEL: CANCEL, BulkAction.RETRY: RETRY, BulkAction.DELETE: DELETE}[action]
     lock = "FOR UPDATE" if action is BulkAction.DELETE else "FOR NO KEY UPDATE"
-    return text(STEP.format(**_walk(by_ids=by_ids), fits=FITS, lock=lock, move=move, columns=COLUMNS))
+    reason = WHY_NOT_AGAIN if action is BulkAction.RETRY else WHY_NOT
+    return text(STEP.format(**_walk(by_ids=by_ids), fits=FITS, lock=lock, move=move, reason=reason, columns=COLUMNS))
 
 
 def _walk(*, by_ids: bool) -> dict[str, str]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.rows import TASK_COLUMNS, error_json, task_of
+from shared.domain.errors import Conflict
 from shared.domain.task import Task
 from shared.domain.verdict import TaskError
 
+UNIQUE_INDEX = "tasks_unique"
 # What the moves write. ``bulk`` makes them for many rows at once.
 CANCELLED = """status = CASE WHEN t.status = 'PROCESSING' THEN t.status ELSE 'CANCELLED' END,
         finished_at = CASE WHEN t.status = 'PROCESSING' THEN NULL ELSE now() END,
@@ -67,8 +70,16 @@ async def cancel(session: AsyncSession, tenant_id: int, task_id: UUID) -> Task |
 
 
 async def retry(session: AsyncSession, tenant_id: int, task_id: UUID) -> Task | None:
-    """Back to PENDING in the next generation; None: not FAILED or CANCELLED, or not there."""
-    row = (await session.execute(RETRY, {"id": task_id, "tenant_id": tenant_id})).mappings().first()
+    """Back to PENDING in the next generation; None: not FAILED or CANCELLED, or not there.
+
+    Raises: Conflict, where another task with its unique key waits or runs.
+    """
+    try:
+        row = (await session.execute(RETRY, {"id": task_id, "tenant_id": tenant_id})).mappings().first()
+    except IntegrityError as error:
+        if UNIQUE_INDEX in str(error.orig):
+            raise Conflict("A task with the same unique key waits or runs already.") from None
+        raise
     return None if row is None else task_of(row)
 
 

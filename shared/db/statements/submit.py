@@ -1,37 +1,40 @@
-"""Insert new tasks: any number of them in one statement, all or none."""
+"""Insert new tasks: any number of them in one statement, all or none. Those with a unique key go by ``unique``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from shared.db.lane import Runner
+from shared.db.lane import Rows, Runner
 from shared.db.rows import dumps
 from shared.domain.task import NewTask
 
 # Arrays, one per column, unnested: the fastest plain INSERT there is (58–78 k rows/s), and one
 # prepared statement for any number of rows. An array of arrays would be flattened, so tags travel as JSON.
-INSERT = text("""
+INSERT_PLAIN = """
     INSERT INTO tasks (id, tenant_id, type, queue, priority, max_attempts, timeout, input, metadata, tags,
-                       request_id, traceparent, expires_at, run_at, callback_url)
+                       request_id, traceparent, expires_at, run_at, callback_url{column})
     SELECT u.id, u.tenant_id, u.type, u.queue, u.priority, u.max_attempts, u.timeout, u.input::jsonb,
            u.metadata::jsonb, (SELECT array_agg(tag) FROM jsonb_array_elements_text(u.tags::jsonb) AS tag),
            u.request_id, u.traceparent, u.expires_at,
-           COALESCE(u.run_at, now() + make_interval(secs => u.delay)), u.callback_url
+           COALESCE(u.run_at, now() + make_interval(secs => u.delay)), u.callback_url{value}
     FROM unnest(CAST(:ids AS uuid[]), CAST(:tenant_ids AS integer[]), CAST(:types AS text[]),
                 CAST(:queues AS text[]), CAST(:priorities AS smallint[]),
                 CAST(:max_attempts AS smallint[]), CAST(:timeouts AS double precision[]), CAST(:inputs AS text[]),
                 CAST(:metadatas AS text[]), CAST(:tags AS text[]), CAST(:request_ids AS text[]),
                 CAST(:traceparents AS text[]), CAST(:expires_ats AS timestamptz[]), CAST(:run_ats AS timestamptz[]),
-                CAST(:delays AS double precision[]), CAST(:callback_urls AS text[]))
+                CAST(:delays AS double precision[]), CAST(:callback_urls AS text[]){array})
          AS u (id, tenant_id, type, queue, priority, max_attempts, timeout, input, metadata, tags, request_id,
-               traceparent, expires_at, run_at, delay, callback_url)
+               traceparent, expires_at, run_at, delay, callback_url{name})
+    {conflict}
     RETURNING id, created_at, run_at, run_at > now() AS is_scheduled
-""")
+"""
+INSERT = text(INSERT_PLAIN.format(column="", value="", array="", name="", conflict=""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +46,31 @@ class Inserted:
 
 async def insert_tasks(runner: Runner, owned: Sequence[tuple[int, NewTask]]) -> dict[UUID, Inserted]:
     """Store tasks, each with its tenant's id, as PENDING; returns what the database decided, by id."""
+    return inserted_of(await runner.execute(INSERT, parameters_of(owned)))
+
+
+def parameters_of(owned: Sequence[tuple[int, NewTask]]) -> dict[str, Any]:
+    """The columns of tasks, each as an array."""
     tasks = [task for _, task in owned]
-    rows = await runner.execute(
-        INSERT,
-        {
-            "tenant_ids": [tenant_id for tenant_id, _ in owned],
-            "ids": [t.id for t in tasks],
-            "types": [t.type for t in tasks],
-            "queues": [t.queue for t in tasks],
-            "priorities": [t.priority for t in tasks],
-            "max_attempts": [t.max_attempts for t in tasks],
-            "timeouts": [t.timeout for t in tasks],
-            "inputs": [dumps(t.input) for t in tasks],
-            "metadatas": [dumps(t.metadata) if t.metadata else None for t in tasks],
-            "tags": [dumps(t.tags) if t.tags else None for t in tasks],
-            "request_ids": [t.request_id for t in tasks],
-            "traceparents": [t.traceparent for t in tasks],
-            "expires_ats": [t.expires_at for t in tasks],
-            "run_ats": [t.run_at for t in tasks],
-            "delays": [t.delay for t in tasks],
-            "callback_urls": [t.callback_url for t in tasks],
-        },
-    )
+    return {
+        "tenant_ids": [tenant_id for tenant_id, _ in owned],
+        "ids": [t.id for t in tasks],
+        "types": [t.type for t in tasks],
+        "queues": [t.queue for t in tasks],
+        "priorities": [t.priority for t in tasks],
+        "max_attempts": [t.max_attempts for t in tasks],
+        "timeouts": [t.timeout for t in tasks],
+        "inputs": [dumps(t.input) for t in tasks],
+        "metadatas": [dumps(t.metadata) if t.metadata else None for t in tasks],
+        "tags": [dumps(t.tags) if t.tags else None for t in tasks],
+        "request_ids": [t.request_id for t in tasks],
+        "traceparents": [t.traceparent for t in tasks],
+        "expires_ats": [t.expires_at for t in tasks],
+        "run_ats": [t.run_at for t in tasks],
+        "delays": [t.delay for t in tasks],
+        "callback_urls": [t.callback_url for t in tasks],
+    }
+
+
+def inserted_of(rows: Rows) -> dict[UUID, Inserted]:
     return {row["id"]: Inserted(row["created_at"], row["run_at"], row["is_scheduled"]) for row in rows.mappings()}

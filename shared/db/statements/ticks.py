@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -18,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.domain.schedule import CatchUp
 
 COMING = text("""
-    SELECT s.id, s.cron, s.every, s.timezone, s.created_at, s.catch_up, s.type, s.queue, s.version, s.next_run,
-           now() AS now
+    SELECT s.id, s.cron, s.every, s.timezone, s.created_at, s.catch_up, s.type, s.input, s.queue, s.version,
+           s.next_run, now() AS now
     FROM schedules s
     WHERE s.next_run <= now() + make_interval(secs => :within) AND s.type = ANY(CAST(:types AS text[]))
     ORDER BY s.next_run LIMIT :most
@@ -29,10 +30,11 @@ MAKE = text("""
     WITH asked AS (
         SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS integer[]), CAST(:next_runs AS timestamptz[]),
                              CAST(:queues AS text[]), CAST(:timeouts AS double precision[]),
-                             CAST(:max_attempts AS smallint[]))
-            AS a (id, version, next_run, queue, timeout, max_attempts)
+                             CAST(:max_attempts AS smallint[]), CAST(:unique_keys AS bytea[]))
+            AS a (id, version, next_run, queue, timeout, max_attempts, unique_key)
     ), pick AS MATERIALIZED (
-        SELECT s.id, s.tenant_id, s.name, s.type, s.input, a.next_run, a.queue, a.timeout, a.max_attempts
+        SELECT s.id, s.tenant_id, s.name, s.type, s.input, a.next_run, a.queue, a.timeout, a.max_attempts,
+               a.unique_key
         FROM schedules s JOIN asked a ON a.id = s.id AND a.version = s.version
         ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED
     ), made AS (
@@ -48,12 +50,16 @@ MAKE = text("""
             last_run = GREATEST(s.last_run, (SELECT max(m.tick_at) FROM made m WHERE m.schedule_id = s.id))
         FROM pick p WHERE s.id = p.id
     )
-    INSERT INTO tasks AS t (id, tenant_id, type, queue, priority, max_attempts, timeout, input, tags, metadata)
+    INSERT INTO tasks AS t (id, tenant_id, type, queue, priority, max_attempts, timeout, input, tags, metadata,
+                            unique_key)
     SELECT m.task_id, p.tenant_id, p.type, p.queue, :priority, p.max_attempts, p.timeout, p.input,
            ARRAY['schedule:' || p.name],
            jsonb_build_object('schedule_id', p.id, 'schedule', p.name, 'tick',
-                              to_char(m.tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+                              to_char(m.tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
+           p.unique_key
     FROM made m JOIN pick p ON p.id = m.schedule_id
+    ON CONFLICT (tenant_id, type, unique_key)
+        WHERE unique_key IS NOT NULL AND status IN ('PENDING', 'RETRYING', 'PROCESSING') DO NOTHING
     RETURNING t.id, t.queue, t.priority
 """)
 
@@ -79,6 +85,7 @@ class Coming:
     created_at: datetime
     catch_up: CatchUp
     type: str
+    input: dict[str, Any]
     queue: str | None
     version: int
     next_run: datetime
@@ -96,6 +103,7 @@ class Due:
     queue: str
     timeout: float
     max_attempts: int
+    unique_key: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +122,10 @@ async def coming(session: AsyncSession, *, types: Sequence[str], within: float, 
 
 
 async def make(session: AsyncSession, due: Sequence[Due], *, priority: int) -> list[Made]:
-    """Make what nobody made yet. Schedules that changed since, or that another process is at, are left out."""
+    """Make what nobody made yet. Schedules that changed since, or that another process is at, are left out.
+
+    A tick whose task has a unique key that another one has is passed, and makes none.
+    """
     ticks = [(one.schedule_id, at, task_id) for one in due for at, task_id in one.ticks]
     rows = await session.execute(
         MAKE,
@@ -125,6 +136,7 @@ async def make(session: AsyncSession, due: Sequence[Due], *, priority: int) -> l
             "queues": [one.queue for one in due],
             "timeouts": [one.timeout for one in due],
             "max_attempts": [one.max_attempts for one in due],
+            "unique_keys": [one.unique_key for one in due],
             "of": [schedule_id for schedule_id, _, _ in ticks],
             "tick_ats": [at for _, at, _ in ticks],
             "task_ids": [task_id for _, _, task_id in ticks],

@@ -18,12 +18,23 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
-from shared.db.statements import bulk, claim, hourly_stats, liveness, lookup, moves, queues, settle, workers
+from shared.db.statements import (
+    bulk,
+    claim,
+    hourly_stats,
+    liveness,
+    lookup,
+    moves,
+    queues,
+    settle,
+    unique,
+    workers,
+)
 from shared.db.statements.claim import Claimant
 from shared.domain.ids import new_id
 from shared.domain.operations import BulkAction, Operation, OperationState, Selection
 from shared.domain.states import Status
-from shared.domain.task import TaskFilter
+from shared.domain.task import NewTask, TaskFilter
 from shared.domain.verdict import completed
 from tests.support.servers import Servers
 from tests.support.stores import QUEUES
@@ -122,10 +133,16 @@ def operation(action: BulkAction, wanted: TaskFilter | None) -> Operation:
     return Operation(new_id(), OURS, action, OperationState.RUNNING, wanted, **place, **counts, **times)
 
 
+def indexes_of(action: BulkAction) -> set[str]:
+    """A retry looks whether another task has the key, too."""
+    return {*ONE_OF_TENANT, "tasks_unique"} if action is BulkAction.RETRY else ONE_OF_TENANT
+
+
 def step_of(action: BulkAction, wanted: TaskFilter | None) -> Call:
     return lambda s, _: bulk.step(s, operation(action, wanted), looked=5_000, most=500)
 
 
+KEYED = NewTask(new_id(), "simple_calculation", {}, "urgent", 5, 60.0, 4, unique_key=b"one")
 WIDE, NARROW = TaskFilter(), TaskFilter(statuses=(Status.FAILED,), tags=("tag1",), queues=("urgent",))
 SELECTION = Selection(wanted=NARROW)
 
@@ -156,11 +173,12 @@ CASES: dict[str, tuple[Call, set[str]]] = {
         {"tasks_claim", "tasks_pkey"},
     ),
     **{
-        f"step of {action} by {name}": (step_of(action, wanted), {"tasks_list", "tasks_pkey"})
+        f"step of {action} by {name}": (step_of(action, wanted), indexes_of(action))
         for action in BulkAction
         for name, wanted in (("all", WIDE), ("filter", NARROW))
     },
-    **{f"step of {action} by ids": (step_of(action, None), ONE_OF_TENANT) for action in BulkAction},
+    **{f"step of {action} by ids": (step_of(action, None), indexes_of(action)) for action in BulkAction},
+    "tasks with these keys": (lambda s, _: unique.twins(s, OURS, [KEYED]), {"tasks_unique"}),
     "look of a survey": (
         lambda s, ids: bulk.look(s, OURS, SELECTION, cursor=ids[0], until=LAST, looked=5_000),
         ONE_OF_TENANT,
@@ -226,7 +244,8 @@ def literal(value: Any) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, list):
-        parts = ("NULL" if part is None else '"' + str(part).replace('"', '\\"') + '"' for part in value)
+        texts = (part.hex() if isinstance(part, bytes) else part for part in value)
+        parts = ("NULL" if part is None else '"' + str(part).replace('"', '\\"') + '"' for part in texts)
         return "'{" + ",".join(parts) + "}'"
     return "'" + str(value).replace("'", "''") + "'"
 

@@ -92,6 +92,15 @@ async def a_waiting_task_is_to_be_retried(stores: Stores) -> None:
     assert (await row(stores, task.id)).generation == 1, "a generation began by itself"
 
 
+async def two_failed_with_one_key(stores: Stores) -> None:
+    for _ in range(2):
+        await ended(stores, await running(stores, unique_key=b"one"), failed(ERROR))
+    for _ in range(3):
+        await step(stores, await begun(stores, RETRY))
+    waiting = [seen for seen in (await observe(stores)).values() if seen.status is Status.PENDING]
+    assert len(waiting) == 1, "tasks with one key hold each other up"
+
+
 async def a_filter_fits_no_more(stores: Stores) -> None:
     """The task is claimed, not committed, when the step has found it waiting."""
     task, who = await submitted(stores), await registered(stores)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from sqlalchemy.exc import IntegrityError
 
 from shared.db.statements import liveness as statements
 from shared.domain.errors import Conflict
 from shared.domain.states import Status
-from shared.domain.verdict import completed, released
+from shared.domain.verdict import completed, failed, released
 from shared.queue.cancel import cancel
 from shared.queue.liveness import rescue
 from shared.queue.retry import retry
 from shared.queue.stores import Stores
+from tests.support.model import observe
 from tests.support.scenes.making import (
     AT_ONCE,
+    ERROR,
     Scene,
     by_hint,
     die,
@@ -49,6 +53,22 @@ async def a_waiting_task_is_retried(stores: Stores) -> None:
     except Conflict:
         return
     raise AssertionError("a generation began by itself")
+
+
+async def one_key_comes_twice_at_once(stores: Stores) -> None:
+    await asyncio.gather(*(submitted(stores, unique_key=b"one") for _ in range(16)), return_exceptions=True)
+    assert len(await observe(stores)) == 1, "two tasks with one key"
+
+
+async def a_retry_meets_a_newer_task(stores: Stores) -> None:
+    old = await running(stores, unique_key=b"one")
+    await ended(stores, old, failed(ERROR))
+    await submitted(stores, unique_key=b"one")
+    try:
+        await retry(stores, TENANT, old.id)
+    except Conflict:
+        return
+    raise AssertionError("two tasks with one key")
 
 
 async def a_run_is_given_back(stores: Stores) -> None:
