@@ -18,6 +18,7 @@ from service.routes import (
     bulk,
     docs,
     files,
+    keys,
     operations,
     queues,
     schedules,
@@ -54,10 +55,11 @@ def build(settings: Settings, registry: Registry) -> FastAPI:
     """Routes, middleware and error handlers around one ``House``. Raises: ConfigurationError."""
 
     bootstrap_key(settings)  # a wrong one must stop the process here, not its first request
+    authenticator = Authenticator()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with stand(app, settings, registry):
+        async with stand(app, settings, registry, authenticator.note_for_ever):
             yield
 
     app = FastAPI(
@@ -70,10 +72,10 @@ def build(settings: Settings, registry: Registry) -> FastAPI:
     )
     # Not include_router: it matches each path twice, and these routers know their full paths. Hot ones first, but for
     # the bulk verbs: to the router, "bulk" in their paths could be a task's id.
-    for part in (bulk, tasks, task_lists, operations, files, webhooks, schedules, queues, workers, system, docs):
+    for part in (bulk, tasks, task_lists, operations, files, webhooks, schedules, queues, workers, keys, system, docs):
         app.router.routes.extend(part.router.routes)
     for error in (HTTPException, RequestValidationError, TaskRunnerError):
         app.add_exception_handler(error, problems.handle)
-    middleware.install(app, settings, Authenticator())
+    middleware.install(app, settings, authenticator)
     openapi.install(app)
     return app

@@ -7,8 +7,11 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from service.problems import Problem
+from shared.domain.errors import StoreUnavailable
+from shared.queue.issuing import note_used
 from shared.queue.keys import LOCAL, Principal, any_key_exists, authenticate
 from shared.queue.stores import Stores
 
@@ -18,6 +21,8 @@ METRICS_READER = Principal(LOCAL.tenant_id, frozenset({READ}))
 
 TTL_SECONDS = 2.0
 REMEMBERED = 4_096
+NOTE_SECONDS = 60.0
+MOST_NOTED = 10_000
 
 Verify = Callable[[Stores, str], Awaitable[Principal | None]]
 AnyKey = Callable[[Stores], Awaitable[bool]]
@@ -30,7 +35,10 @@ class Authenticator:
     verify: Verify = authenticate
     any_key: AnyKey = any_key_exists
     clock: Callable[[], float] = time.monotonic
-    _known: dict[bytes, tuple[float, Principal | None]] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    """Ids of keys that were used since ``note_for_ever`` last told of them."""
+    _known: dict[bytes, tuple[float, Principal]] = field(default_factory=dict)
+    _refused: dict[bytes, float] = field(default_factory=dict)
     _any: tuple[float, bool] = (float("-inf"), False)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -61,14 +69,44 @@ class Authenticator:
     async def _lookup(self, stores: Stores, token: str) -> Principal | None:
         if not token.startswith("trk_") or not token.isascii() or len(token) > 256:
             return None
-        digest = hashlib.sha256(token.encode()).digest()
-        until, found = self._known.get(digest, (float("-inf"), None))
-        if until <= self.clock():
-            found = await self.verify(stores, token)
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            self._known[digest] = (self.clock() + TTL_SECONDS, found)
+        digest, now = hashlib.sha256(token.encode()).digest(), self.clock()
+        known = self._known.get(digest)
+        if known is not None and known[0] > now:
+            return known[1]
+        if self._refused.get(digest, now) > now:
+            return None
+        found = await self.verify(stores, token)
+        self._remember(digest, found)
         return found
+
+    def _remember(self, digest: bytes, found: Principal | None) -> None:
+        """Apart, so that made-up tokens, of which there is no end, push no real key out."""
+        until = self.clock() + TTL_SECONDS
+        if found is None:
+            self._known.pop(digest, None)
+            _make_room(self._refused)
+            self._refused[digest] = until
+            return
+        _make_room(self._known)
+        self._known[digest] = (until, found)
+        if found.key_id is not None and len(self.used) < MOST_NOTED:
+            self.used.add(found.key_id)
+
+    async def note_for_ever(self, stores: Stores) -> None:
+        """Keep, once a minute, which keys were used in it. What is lost with this process is not kept."""
+        while True:
+            await asyncio.sleep(NOTE_SECONDS)
+            noted, self.used = self.used, set()
+            try:
+                if noted:
+                    await note_used(stores, sorted(noted))
+            except StoreUnavailable:
+                self.used |= noted
+
+
+def _make_room(memory: dict[bytes, Any]) -> None:
+    if len(memory) >= REMEMBERED:
+        memory.clear()
 
 
 def may(principal: Principal, scope: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 
 from fastapi import FastAPI
 
@@ -26,12 +26,14 @@ PATIENCE_SECONDS = 5.0
 RETRY_SECONDS = 2.0
 READY_POLL_SECONDS = 0.2
 
+Beside = Callable[[Stores], Coroutine[None, None, None]]
+
 log = get_logger(__name__)
 
 
 @contextlib.asynccontextmanager
-async def stand(app: FastAPI, settings: Settings, registry: Registry) -> AsyncIterator[None]:
-    """Open the stores for ``app``. PostgreSQL may be away: requests get 503 until it is back."""
+async def stand(app: FastAPI, settings: Settings, registry: Registry, *beside: Beside) -> AsyncIterator[None]:
+    """Open the stores for ``app``, and run ``beside`` on them. PostgreSQL may be away: requests get 503 meanwhile."""
     stores = Stores(
         settings,
         pool_size=settings.api_pool_size,
@@ -46,6 +48,7 @@ async def stand(app: FastAPI, settings: Settings, registry: Registry) -> AsyncIt
             asyncio.create_task(_bootstrap(stores), name="bootstrap-key"),
             asyncio.create_task(watch_for_ever(stores), name="death-watch"),
             asyncio.create_task(_say_ready(stores), name="say-ready"),
+            *(asyncio.create_task(work(stores), name=work.__qualname__) for work in beside),
         )
         leave_to_the_process()
         log.info("api_started", task_types=len(registry))

@@ -28,6 +28,7 @@ TAGS = [
     {"name": "webhooks", "description": "Be called when a task ends."},
     {"name": "files", "description": "Input and output too large for a task's JSON."},
     {"name": "queues", "description": "What waits; pause, resume, purge."},
+    {"name": "keys", "description": "Who may ask, and for what."},
     {"name": "system", "description": "Task types, workers, health."},
 ]
 OPEN_PATHS = frozenset({"/health/live", "/health/ready"})

@@ -1,4 +1,4 @@
-"""Tables of tasks, task types, queues and workers."""
+"""Tables of tasks, task types, queues, workers and keys."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.text import Text
 from service.cli.output import cells, columns, compact, one_line, printable, status_text
 
 if TYPE_CHECKING:
+    from service.client.key_models import Key
     from service.client.models import Operation, Queue, Schedule, Task, TaskType, Worker
 
 
@@ -122,6 +123,14 @@ def operation_sheet(operation: Operation) -> Table:
         if value not in {None, ""}:
             sheet.add_row(*cells((name, value)))
     return sheet
+
+
+def key_list(keys: Iterable[Key]) -> Table:
+    table = columns("ID", "NAME", "SCOPES", "CREATED", "LAST USED", "ENDS", "REPLACED BY")
+    for key in keys:
+        times = (at(key.created_at), at(key.last_used_at), at(key.expires_at))
+        table.add_row(*cells((key.id, key.name, ", ".join(key.scopes), *times, key.replaced_by or "")))
+    return table
 
 
 def progress_of(task: Task) -> str:

@@ -34,6 +34,7 @@ from service.client.errors import (
 if TYPE_CHECKING:
     from service.client.awaited import AsyncClient
     from service.client.blocking import Client
+    from service.client.key_models import Key
     from service.client.models import (
         Attempt,
         Delivery,
@@ -63,6 +64,7 @@ __all__ = [
     "FileInfo",
     "Forbidden",
     "Health",
+    "Key",
     "NotFound",
     "Operation",
     "OperationTimedOut",
@@ -107,6 +109,7 @@ _MODELS = (
 _LAZY = {
     "Client": "service.client.blocking",
     "AsyncClient": "service.client.awaited",
+    "Key": "service.client.key_models",
     **dict.fromkeys(_MODELS, "service.client.models"),
 }
 

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, assert_never
 
 import httpx
 
-from service.client import bulk_verbs, operations, schedule_verbs, verbs, webhook_verbs
+from service.client import bulk_verbs, key_verbs, operations, schedule_verbs, verbs, webhook_verbs
 from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, named_after, resume
 from service.client.errors import Unreachable
 from service.client.transport import options, reply_of, request_of, unreachable
@@ -66,6 +66,10 @@ class Client:
     replay_delivery = answer(webhook_verbs.replay_delivery)
     webhook_secret = answer(webhook_verbs.webhook_secret)
     rotate_webhook_secret = answer(webhook_verbs.rotate_webhook_secret)
+    create_key = answer(key_verbs.create_key)
+    keys = answer(key_verbs.keys)
+    rotate_key = answer(key_verbs.rotate_key)
+    revoke_key = answer(key_verbs.revoke_key)
     task_types = answer(verbs.task_types)
     workers = answer(verbs.workers)
     drain_worker = answer(operations.drain_worker)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from service.schemas.keys import KEY, KEY_ISSUED, KEY_ROTATED
 from service.schemas.schedules import SCHEDULE
 
 TASK_ID = "019aa6a0-5f1e-7c3a-9d2b-4a6c8e0f1b2d"
@@ -194,6 +195,9 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[int, Any]] = {
     ("DELETE", "/api/v1/queues/{queue}/tasks"): {
         200: {"queue": "demo_tasks", "dry_run": False, "matched": 4, "cancelled": 4, "has_more": False}
     },
+    ("POST", "/api/v1/keys"): {201: KEY_ISSUED},
+    ("GET", "/api/v1/keys"): {200: {"data": [KEY]}},
+    ("POST", "/api/v1/keys/{key_id}/rotate"): {201: KEY_ROTATED},
     ("GET", "/health/live"): {200: {"status": "ok"}},
     ("GET", "/health/ready"): {
         200: READY,

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from shared.queue.stores import Stores
 from shared.settings import Settings
 from tests.support.mutations import Both, Code, Mutation, Schema, Sql, alter, without
-from tests.support.scenes import bulk, liveness, lost_words, moves, operations, ownership, ticking, webhooks
+from tests.support.scenes import bulk, keys, liveness, lost_words, moves, operations, ownership, ticking, webhooks
 from tests.support.scenes.liveness import a_watch
 from tests.support.scenes.making import Scene, by_hint, by_poll
 from tests.support.scenes.moves import somebody_writes
@@ -29,6 +29,7 @@ WATCH = "shared.domain.deathwatch:DeathWatch"
 TICK = "shared.db.statements.ticks:MAKE"
 CARRY = "shared.db.statements.webhooks"
 BULK = "shared.db.statements.bulk"
+KEYS_STORED = "shared.db.statements.keys"
 
 LOCKED = "FOR NO KEY UPDATE SKIP LOCKED"
 TRY_LOCK = "pg_try_advisory_xact_lock(hashtextextended(CAST(:tenant_id AS text) || ':' || CAST(:key AS text), 0))"
@@ -452,7 +453,45 @@ UNIQUE = [
     Guard("index of unique keys", ANY_CONFLICT, moves.one_key_comes_twice_at_once, "two tasks with one key"),
     Guard("index of unique keys in retry", ANY_CONFLICT, moves.a_retry_meets_a_newer_task, "two tasks with one key"),
 ]
-GUARDS = [*BULK_VERBS, *UNIQUE, *OWNERSHIP, *MOVES, *LIVENESS, *LOST_WORDS, *SCHEDULES, *OPERATIONS, *WEBHOOKS]
+KEYS = [
+    Guard(
+        "tenant in rotate",
+        Sql(f"{KEYS_STORED}:ROTATE", "k.tenant_id = :tenant_id", ":tenant_id > 0"),
+        keys.another_tenant_rotates,
+        "a key of another tenant was made",
+    ),
+    Guard(
+        "tenant in revoke",
+        Sql(f"{KEYS_STORED}:REVOKE", "k.tenant_id = :tenant_id", ":tenant_id > 0"),
+        keys.another_tenant_revokes,
+        "another tenant's key was revoked",
+    ),
+    Guard(
+        "successor in rotate",
+        Sql(f"{KEYS_STORED}:ROTATE", "AND k.replaced_by IS NULL", ""),
+        keys.two_rotations_meet,
+        "one key has several successors",
+    ),
+    Guard(
+        "revocation at the door",
+        Sql(f"{KEYS_STORED}:FIND", "k.revoked_at IS NULL AND", ""),
+        keys.a_revoked_key_comes,
+        "a revoked key was let in",
+    ),
+    Guard(
+        "revocation in rotate",
+        Sql(f"{KEYS_STORED}:ROTATE", "k.revoked_at IS NULL AND", ""),
+        keys.a_revoked_key_comes,
+        "a revoked key came back by its successor",
+    ),
+    Guard(
+        "end at the door",
+        Sql(f"{KEYS_STORED}:FIND", "(k.expires_at IS NULL OR k.expires_at > now())", "true"),
+        keys.an_ended_key_comes,
+        "a key that has ended was let in",
+    ),
+]
+GUARDS = [*BULK_VERBS, *UNIQUE, *OWNERSHIP, *MOVES, *LIVENESS, *LOST_WORDS, *SCHEDULES, *OPERATIONS, *WEBHOOKS, *KEYS]
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name.replace(" ", "-"))

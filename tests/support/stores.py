@@ -58,6 +58,7 @@ async def empty(stores: Stores) -> None:
         await session.execute(text("TRUNCATE schedule_ticks, hourly_stats"))
         await session.execute(text("DELETE FROM schedules WHERE NOT is_builtin"))
         await session.execute(text("UPDATE schedules SET enabled = true, last_run = NULL"))
+        await session.execute(text("DELETE FROM tenants WHERE id <> 1"))
     await stores.broker.queue.flushdb()
     await stores.broker.results.flushdb()
 

@@ -28,7 +28,7 @@ Concurrency = Annotated[int | None, typer.Option(min=1, max=1_000, help="Tasks a
 def register(app: typer.Typer) -> None:
     """Add the process commands to ``app``."""
     for command in (up, api, worker, migrate):
-        app.command()(_with_one_line_errors(command))
+        app.command()(with_one_line_errors(command))
 
 
 def up(
@@ -80,7 +80,7 @@ def _worker_settings(queues: str | None, concurrency: int | None) -> dict[str, s
     return {name: str(value) for name, value in given.items() if value is not None}
 
 
-def _with_one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
+def with_one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
     """A wrong setting is one line on stderr and exit code 2; a store that is away, exit code 5."""
 
     @wraps(command)

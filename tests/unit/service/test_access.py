@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, cast
 
 import pytest
@@ -143,6 +144,28 @@ async def test_what_the_store_said_is_remembered_for_two_seconds_only() -> None:
     door.now += TTL_SECONDS
     await door.enter(scope(headers=keyed))
     assert door.asked == 4
+
+
+async def test_made_up_keys_push_no_real_one_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.auth.REMEMBERED", 3)
+    door = Door(has_keys=True)
+    await door.enter(scope(headers={"authorization": f"Bearer {TOKEN}"}))
+    for number in range(10):
+        with pytest.raises(Problem):
+            await door.enter(scope(headers={"authorization": f"Bearer trk_abcd.{number:016}"}))
+    asked = door.asked
+    await door.enter(scope(headers={"authorization": f"Bearer {TOKEN}"}))
+    with pytest.raises(Problem):
+        await door.enter(scope(headers={"authorization": f"Bearer trk_abcd.{number:016}"}))
+    assert door.asked == asked, "neither the real nor the last wrong one was asked about again"
+
+
+async def test_a_key_that_was_let_in_is_noted_and_a_wrong_one_is_not() -> None:
+    authenticator = Authenticator(verify=Door(has_keys=True)._verify)
+    for token in (TOKEN, TOKEN, "trk_abcd.wrongwrongwrong1"):
+        with suppress(Problem):
+            await authenticator.principal(cast("Stores", Anything()), f"Bearer {token}")
+    assert authenticator.used == {"abcd"}
 
 
 @pytest.mark.parametrize(
