@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from service import middleware, openapi, problems
 from service.auth import Authenticator
 from service.lifespan import stand
+from service.rate_limits import RateLimits
 from service.routes import (
     bulk,
     docs,
@@ -56,10 +57,12 @@ def build(settings: Settings, registry: Registry) -> FastAPI:
 
     bootstrap_key(settings)  # a wrong one must stop the process here, not its first request
     authenticator = Authenticator()
+    rates = RateLimits(settings.rate_limit) if settings.rate_limit else None
+    beside = [authenticator.note_for_ever, *([rates.exchange_for_ever] if rates else ())]
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with stand(app, settings, registry, authenticator.note_for_ever):
+        async with stand(app, settings, registry, *beside):
             yield
 
     app = FastAPI(
@@ -76,6 +79,6 @@ def build(settings: Settings, registry: Registry) -> FastAPI:
         app.router.routes.extend(part.router.routes)
     for error in (HTTPException, RequestValidationError, TaskRunnerError):
         app.add_exception_handler(error, problems.handle)
-    middleware.install(app, settings, authenticator)
+    middleware.install(app, settings, authenticator, rates)
     openapi.install(app)
     return app

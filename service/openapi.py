@@ -119,7 +119,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         if int(status) in examples:
             response["content"]["application/json"]["example"] = examples[int(status)]
     for number in EVERYWHERE:
-        if not (path in OPEN_PATHS and number in {401, 403}):
+        if not (path in OPEN_PATHS and number in {401, 403, 429}):
             responses.setdefault(str(number), _reference(number))
 
 

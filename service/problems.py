@@ -48,6 +48,7 @@ KNOWN: Mapping[str, tuple[int, str]] = {
     "unknown_task_type": (422, "Unknown task type"),
     "not_available": (422, "Not available yet"),
     "idempotency_key_reused": (422, "The Idempotency-Key was used with another body"),
+    "rate_limited": (429, "Too many requests"),
     "headers_too_large": (431, "The header fields are too large"),
     "internal_error": (500, "Internal error"),
     "store_unavailable": (503, "The database cannot be reached"),

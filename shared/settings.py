@@ -41,6 +41,7 @@ class Settings(BaseSettings):
 
     secret_key: SecretStr | None = None
     bootstrap_key: SecretStr | None = None
+    rate_limit: int = Field(default=0, ge=0, le=1_000_000)
     queues: Names = ("urgent", "ai_processing", "demo_tasks")
     task_modules: Names = ()
     arq_settings: str | None = None

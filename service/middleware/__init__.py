@@ -10,6 +10,7 @@ from service.middleware.access import Access
 from service.middleware.context import RequestContext
 from service.middleware.errors import Errors
 from service.middleware.limits import Limits
+from service.rate_limits import RateLimits
 from shared.settings import Settings
 
 EXPOSED = [
@@ -18,17 +19,20 @@ EXPOSED = [
     "Link",
     "Location",
     "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
     "Retry-After",
     "X-Request-ID",
 ]
 
 
-def install(app: FastAPI, settings: Settings, authenticator: Authenticator) -> None:
+def install(app: FastAPI, settings: Settings, authenticator: Authenticator, rates: RateLimits | None) -> None:
     """Put the chain around ``app``: context → CORS → errors → limits → access → routes."""
     # add_middleware puts each one around those before it, so this reads from the inside out.
     app.add_middleware(
         Access,
         authenticator=authenticator,
+        rates=rates,
         origins=settings.cors_origins,
         metrics_public=settings.metrics_public,
     )

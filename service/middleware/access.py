@@ -1,4 +1,4 @@
-"""Who is calling, and whether anybody but loopback may. Scopes are checked by the routes.
+"""Who is calling, whether anybody but loopback may, and whether not too often. Scopes are checked by the routes.
 
 As long as no API key exists, only a request that came over loopback and names a loopback host is
 served. Only the socket is believed: forwarded headers are not read at all.
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.auth import METRICS_READER, Authenticator
 from service.problems import Problem
+from service.rate_limits import RateLimits
 from shared.domain.errors import StoreUnavailable
 from shared.patience import in_turns
 from shared.queue.keys import LOCAL
@@ -32,10 +33,17 @@ class Access:
     """Refuses strangers, and leaves ``state["principal"]`` for the routes."""
 
     def __init__(
-        self, app: ASGIApp, *, authenticator: Authenticator, origins: Iterable[str], metrics_public: bool
+        self,
+        app: ASGIApp,
+        *,
+        authenticator: Authenticator,
+        rates: RateLimits | None = None,
+        origins: Iterable[str],
+        metrics_public: bool,
     ) -> None:
         self.app = app
         self._authenticator = authenticator
+        self._rates = rates
         self._origins = frozenset(origins)
         self._open = ALWAYS_OPEN | METRICS if metrics_public else ALWAYS_OPEN
 
@@ -74,7 +82,12 @@ class Access:
                 )
             scope["state"]["principal"] = LOCAL
         elif needs_key:
-            scope["state"]["principal"] = await self._authenticator.principal(stores, _header(scope, b"authorization"))
+            principal = await self._authenticator.principal(stores, _header(scope, b"authorization"))
+            scope["state"]["principal"] = principal
+            if self._rates is not None and principal.key_id is not None:
+                scope["state"]["answer_headers"], refusal = self._rates.take(principal.key_id)
+                if refusal is not None:
+                    raise refusal
 
     def _trusts_origin(self, scope: Scope) -> bool:
         """A page of another site can make a browser on this machine send simple POSTs: refuse those."""

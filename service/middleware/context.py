@@ -20,7 +20,10 @@ plain_log = logging.getLogger(__name__)
 
 
 class RequestContext:
-    """Takes or makes ``X-Request-ID``, returns it, binds it to the logs, and logs how the request ended."""
+    """Takes or makes ``X-Request-ID``, returns it, binds it to the logs, and logs how the request ended.
+
+    ``state["answer_headers"]`` is sent with any answer, a refusal too.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -30,7 +33,8 @@ class RequestContext:
             await self.app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
         header = (b"x-request-id", request_id.encode())
         started = time.perf_counter()
         status = 0
@@ -39,7 +43,7 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), header]
+                message["headers"] = [*message.get("headers", ()), header, *state.get("answer_headers", ())]
             await send(message)
 
         token = FACTS.set(lambda: {"request_id": request_id})

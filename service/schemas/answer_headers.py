@@ -27,11 +27,28 @@ ANSWER_HEADERS: dict[str, dict[str, Any]] = {
     "Link": {"description": "The next page, `rel=next`; absent on the last.", "schema": TEXT},
     "WWW-Authenticate": {"description": "The scheme wanted.", "schema": {"type": "string", "enum": ["Bearer"]}},
     "Allow": {"description": "The methods of this path.", "schema": TEXT, "example": "GET, POST"},
+    "RateLimit": {
+        "description": "Where keys are limited: requests left in this window, and seconds to the next one.",
+        "schema": TEXT,
+        "example": '"key";r=999;t=7',
+    },
+    "RateLimit-Policy": {
+        "description": "Where keys are limited: requests a window, and its seconds.",
+        "schema": TEXT,
+        "example": '"key";q=1000;w=10',
+    },
     "Content-Disposition": {"description": "`attachment`, with the file's name.", "schema": TEXT},
     "Accept-Ranges": {"description": "Always `bytes`.", "schema": {"type": "string", "enum": ["bytes"]}},
     "Content-Range": {"description": "Which bytes these are.", "schema": TEXT, "example": "bytes 0-99/1234"},
 }
-OF_PROBLEM = {401: ["WWW-Authenticate"], 405: ["Allow"], 409: ["Retry-After"], 503: ["Retry-After"]}
+EVERYWHERE = ["X-Request-ID", "RateLimit", "RateLimit-Policy"]
+OF_PROBLEM = {
+    401: ["WWW-Authenticate"],
+    405: ["Allow"],
+    409: ["Retry-After"],
+    429: ["Retry-After"],
+    503: ["Retry-After"],
+}
 OF_PARAMETER = {
     "Prefer": ["Preference-Applied"],
     "Idempotency-Key": ["Idempotent-Replayed"],
@@ -43,12 +60,13 @@ OF_PARAMETER = {
 
 def of_problem(status: int) -> dict[str, Any]:
     """``headers`` of the shared error answer."""
-    return references(["X-Request-ID", *OF_PROBLEM.get(status, ())])
+    return references([*EVERYWHERE, *OF_PROBLEM.get(status, ())])
 
 
 def of_answer(method: str, operation: dict[str, Any], status: int) -> dict[str, Any]:
     """``headers`` of an operation's own answer."""
-    return references(["X-Request-ID", *(_of_good(method, operation, status) if status < 400 else ())])
+    everywhere = EVERYWHERE if operation["security"] else EVERYWHERE[:1]
+    return references([*everywhere, *(_of_good(method, operation, status) if status < 400 else ())])
 
 
 def references(names: list[str]) -> dict[str, Any]:

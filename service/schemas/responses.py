@@ -17,12 +17,13 @@ DESCRIPTIONS = {
     414: "The URL is too long.",
     415: "The body is not of the media type wanted, or is content-encoded.",
     422: "The request is not valid; `errors` names each place.",
+    429: "The key has used up its budget: go on after `Retry-After`.",
     431: "The header fields are too large.",
     500: "Our fault. The request id finds it in the logs.",
     503: "The database cannot be reached, or a disk is full. Repeat after `Retry-After`.",
 }
 # Any request may run into these before a route sees it.
-EVERYWHERE = (400, 401, 403, 405, 413, 414, 415, 422, 431, 500, 503)
+EVERYWHERE = (400, 401, 403, 405, 413, 414, 415, 422, 429, 431, 500, 503)
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -12,6 +12,7 @@ In the result database, REDIS_RESULT_URL:
     output:<id>                    stream of output pieces
     result:<id>                    JSON copy of a finished task's result; the row is the record
     throughput:<tenant>:<queue>:<bucket>  how many tasks ended in ten seconds
+    rate:<key>:<window>            how many requests an API key made in that window
     taskrunner:<db>:finals         a channel: ids of tasks that just became final
     taskrunner:<db>:cancels        a channel: ids of running tasks somebody wants to end
 """
@@ -65,3 +66,7 @@ def result_key(task_id: UUID) -> str:
 
 def throughput_key(tenant_id: int, queue: str, bucket: int) -> str:
     return f"throughput:{tenant_id}:{queue}:{bucket}"
+
+
+def rate_key(key_id: str, window: int) -> str:
+    return f"rate:{key_id}:{window}"

@@ -6,8 +6,8 @@ A number for people. What is lost with Redis is not counted again, and nothing e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
+from shared.broker.clock import redis_seconds
 from shared.broker.connection import Broker
 from shared.broker.keys import THROUGHPUT_TTL_SECONDS, throughput_key
 
@@ -20,7 +20,7 @@ async def count_ended(broker: Broker, ended: Mapping[tuple[int, str], int]) -> b
     """Count tasks that ended, by (tenant, queue). False: Redis is away, and they are forgotten."""
     if not ended:
         return True
-    now = await _redis_seconds(broker)
+    now = await redis_seconds(broker)
     if now is None:
         return False
     pipe = broker.results.pipeline(transaction=False)
@@ -33,7 +33,7 @@ async def count_ended(broker: Broker, ended: Mapping[tuple[int, str], int]) -> b
 
 async def throughput(broker: Broker, tenant_id: int, queues: Sequence[str]) -> dict[str, float] | None:
     """Tasks a second that ended in the last minute, by queue; None: Redis is away."""
-    now = await _redis_seconds(broker)
+    now = await redis_seconds(broker)
     if now is None or not queues:
         return None if now is None else {}
     current, filling = divmod(now, BUCKET_SECONDS)
@@ -45,12 +45,3 @@ async def throughput(broker: Broker, tenant_id: int, queues: Sequence[str]) -> d
     seconds = BUCKETS * BUCKET_SECONDS + filling
     sums = (counts[start : start + len(buckets)] for start in range(0, len(counts), len(buckets)))
     return {queue: round(sum(int(n or 0) for n in own) / seconds, 3) for queue, own in zip(queues, sums, strict=True)}
-
-
-async def _redis_seconds(broker: Broker) -> float | None:
-    """Redis' own clock, as the writers and the reader share no other."""
-    found = await broker.guarded(broker.results.time())
-    if found is None:
-        return None
-    seconds, microseconds = cast("tuple[int, int]", found)
-    return seconds + microseconds / 1_000_000

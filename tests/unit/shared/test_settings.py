@@ -20,6 +20,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "REDIS_RESULT_URL": ("unix:///run/redis.sock", "unix:///run/redis.sock"),
     "TASKRUNNER_SECRET_KEY": (SECRET, SECRET),
     "TASKRUNNER_BOOTSTRAP_KEY": (SECRET, SECRET),
+    "TASKRUNNER_RATE_LIMIT": ("50", 50),
     "TASKRUNNER_QUEUES": ("urgent, demo_tasks,urgent", ("urgent", "demo_tasks")),
     "TASKRUNNER_TASK_MODULES": ("a.b,c", ("a.b", "c")),
     "TASKRUNNER_ARQ_SETTINGS": ("a.b.WorkerSettings", "a.b.WorkerSettings"),
