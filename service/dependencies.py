@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from service.auth import ADMIN, READ, WRITE, may
 from service.pagination import Cursors
 from service.problems import Problem, invalid
+from shared.domain.task import DEFAULT_TENANT
 from shared.queue.files import FileRecords
 from shared.queue.keys import Principal
 from shared.queue.schedules import Schedules
@@ -64,6 +65,15 @@ class Caller:
     def is_admin(self) -> bool:
         return may(self.principal, ADMIN)
 
+    @property
+    def is_operator(self) -> bool:
+        """Whether the caller runs the service: what all tenants share is for admins of the first one."""
+        return self.is_admin and self.tenant_id == DEFAULT_TENANT
+
+
+SCOPE_OF: dict[Any, str] = {}
+"""The scope that a dependency asks for: of ``Reader``, ``Writer`` and ``Admin``."""
+
 
 def _needs(scope: str) -> Any:
     # async, though it awaits nothing: FastAPI sends plain functions to a thread.
@@ -73,6 +83,7 @@ def _needs(scope: str) -> Any:
             raise Problem("forbidden", f"This needs a key with the scope {scope!r}.")
         return Caller(state["principal"], request.app.state.house, state["request_id"])
 
+    SCOPE_OF[caller] = scope
     return Depends(caller)
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
+from service.dependencies import SCOPE_OF
 from service.problems import KNOWN, MEDIA_TYPE
 from service.schemas.answer_headers import ANSWER_HEADERS, of_answer, of_problem
 from service.schemas.examples import EXAMPLES
@@ -20,6 +22,7 @@ Submit slow work, get an id in milliseconds; poll, wait for or cancel it.
 Errors are RFC 9457 problems: branch on `code`.
 Times are RFC 3339 in UTC, durations seconds, ids UUIDv7.
 As long as no API key exists, only loopback is served, and no key is asked for.
+The scope of the key that a route takes stands in its `security`; `admin` allows everything.
 """
 TAGS = [
     {"name": "tasks", "description": "Submit, read, wait, cancel, retry."},
@@ -60,12 +63,25 @@ def _document(app: FastAPI) -> dict[str, Any]:
     }
     components["headers"] = ANSWER_HEADERS
     components["responses"] = {f"Problem{status}": _problem(status) for status in DESCRIPTIONS}
+    scopes = _scopes(app)
     for path, method, operation in _operations(made):
-        operation["security"] = [] if path in OPEN_PATHS else [{"key": []}]
+        operation["security"] = [] if path in OPEN_PATHS else [{"key": [scopes[path, method]]}]
         operation.setdefault("parameters", []).extend(takes(X_REQUEST_ID)["parameters"])
         _describe_ids(operation)
         _complete(path, method, operation)
     return made
+
+
+def _scopes(app: FastAPI) -> dict[tuple[str, str], str]:
+    """The scope each operation takes, by path and method."""
+    routes = (route for route in app.routes if isinstance(route, APIRoute))
+    return {
+        (route.path, method): SCOPE_OF[needed.call]
+        for route in routes
+        for needed in route.dependant.dependencies
+        if needed.call in SCOPE_OF
+        for method in route.methods or ()
+    }
 
 
 def _problem_schemas() -> dict[str, Any]:

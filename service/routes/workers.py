@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from service.dependencies import NO_BODY, Admin, Reader
+from service.problems import Problem
 from service.schemas.bodies import NOTHING
 from service.schemas.responses import problems
 from service.schemas.system import WorkerList, WorkerView
@@ -42,8 +43,10 @@ async def read_workers(caller: Reader) -> Response:
 async def drain_worker(caller: Admin, worker_id: UUID) -> Response:
     """It takes nothing more, finishes what it runs within its grace, gives the rest back, and ends with code 0.
 
-    Needs the scope `admin`: workers serve every tenant. A supervisor that restarts workers starts a fresh one.
+    Workers serve every tenant, so this takes a key of the tenant `default`. What restarts workers starts a fresh one.
     """
+    if not caller.is_operator:
+        raise Problem("forbidden", "Workers serve every tenant: this takes an admin key of the tenant 'default'.")
     worker = await drain(caller.stores, worker_id)
     running = await running_by_worker(caller.stores, caller.tenant_id, [worker])
     return json_answer(_view(worker, running.get(worker.id, [])), 202)
