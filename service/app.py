@@ -16,6 +16,7 @@ from service.auth import Authenticator
 from service.lifespan import stand
 from service.rate_limits import RateLimits
 from service.routes import (
+    audit,
     bulk,
     docs,
     files,
@@ -75,7 +76,21 @@ def build(settings: Settings, registry: Registry) -> FastAPI:
     )
     # Not include_router: it matches each path twice, and these routers know their full paths. Hot ones first, but for
     # the bulk verbs: to the router, "bulk" in their paths could be a task's id.
-    for part in (bulk, tasks, task_lists, operations, files, webhooks, schedules, queues, workers, keys, system, docs):
+    for part in (
+        bulk,
+        tasks,
+        task_lists,
+        operations,
+        files,
+        webhooks,
+        schedules,
+        queues,
+        workers,
+        keys,
+        audit,
+        system,
+        docs,
+    ):
         app.router.routes.extend(part.router.routes)
     for error in (HTTPException, RequestValidationError, TaskRunnerError):
         app.add_exception_handler(error, problems.handle)

@@ -12,6 +12,7 @@ from service.auth import ADMIN, READ, WRITE, may
 from service.pagination import Cursors
 from service.problems import Problem, invalid
 from shared.domain.task import DEFAULT_TENANT
+from shared.queue.audit import Actor
 from shared.queue.files import FileRecords
 from shared.queue.keys import Principal
 from shared.queue.schedules import Schedules
@@ -41,6 +42,10 @@ class House:
         return Cursors(self.settings, "operations")
 
     @cached_property
+    def audit_cursors(self) -> Cursors:
+        return Cursors(self.settings, "audit")
+
+    @cached_property
     def schedule_cursors(self) -> Cursors:
         return Cursors(self.settings, "schedules")
 
@@ -64,6 +69,11 @@ class Caller:
     @property
     def is_admin(self) -> bool:
         return may(self.principal, ADMIN)
+
+    @property
+    def actor(self) -> Actor:
+        """For the audit log."""
+        return Actor(self.tenant_id, self.principal.key_id, self.request_id)
 
     @property
     def is_operator(self) -> bool:

@@ -32,6 +32,7 @@ TAGS = [
     {"name": "files", "description": "Input and output too large for a task's JSON."},
     {"name": "queues", "description": "What waits; pause, resume, purge."},
     {"name": "keys", "description": "Who may ask, and for what."},
+    {"name": "audit", "description": "What operators did."},
     {"name": "system", "description": "Task types, workers, health."},
 ]
 OPEN_PATHS = frozenset({"/health/live", "/health/ready"})

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from service.cli import (
+    audit,
     bench,
     demo,
     doctor,
@@ -40,6 +41,7 @@ schedules.register(app)
 fleet.register(app)
 workers.register(app)
 queues.register(app)
+audit.register(app)
 inspection.register(app)
 demo.register(app)
 doctor.register(app)

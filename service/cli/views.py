@@ -12,7 +12,7 @@ from rich.text import Text
 from service.cli.output import cells, columns, compact, one_line, printable, status_text
 
 if TYPE_CHECKING:
-    from service.client.key_models import Key
+    from service.client.key_models import AuditEntry, Key
     from service.client.models import Operation, Queue, Schedule, Task, TaskType, Worker
 
 
@@ -130,6 +130,14 @@ def key_list(keys: Iterable[Key]) -> Table:
     for key in keys:
         times = (at(key.created_at), at(key.last_used_at), at(key.expires_at))
         table.add_row(*cells((key.id, key.name, ", ".join(key.scopes), *times, key.replaced_by or "")))
+    return table
+
+
+def audit_list(entries: Iterable[AuditEntry]) -> Table:
+    table = columns("AT", "KEY", "ACTION", "TARGET", "DETAILS")
+    for entry in entries:
+        details = ", ".join(f"{name}={compact(value)}" for name, value in entry.details.items())
+        table.add_row(*cells((at(entry.at), entry.key or "", entry.action, entry.target, details)))
     return table
 
 

@@ -34,7 +34,7 @@ from service.client.errors import (
 if TYPE_CHECKING:
     from service.client.awaited import AsyncClient
     from service.client.blocking import Client
-    from service.client.key_models import Key
+    from service.client.key_models import AuditEntry, Key
     from service.client.models import (
         Attempt,
         Delivery,
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncClient",
     "Attempt",
+    "AuditEntry",
     "Client",
     "ClientError",
     "ConflictError",
@@ -109,7 +110,7 @@ _MODELS = (
 _LAZY = {
     "Client": "service.client.blocking",
     "AsyncClient": "service.client.awaited",
-    "Key": "service.client.key_models",
+    **dict.fromkeys(("AuditEntry", "Key"), "service.client.key_models"),
     **dict.fromkeys(_MODELS, "service.client.models"),
 }
 

@@ -70,6 +70,7 @@ class Client:
     keys = answer(key_verbs.keys)
     rotate_key = answer(key_verbs.rotate_key)
     revoke_key = answer(key_verbs.revoke_key)
+    audit = feed(key_verbs.audit)
     task_types = answer(verbs.task_types)
     workers = answer(verbs.workers)
     drain_worker = answer(operations.drain_worker)

@@ -1,8 +1,9 @@
-"""Keys, as the service tells of them."""
+"""Keys and the audit log, as the service tells of them."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import Field
 
@@ -20,3 +21,15 @@ class Key(Answer):
     last_used_at: datetime | None = None
     replaced_by: str | None = None
     key: str | None = None
+
+
+class AuditEntry(Answer):
+    """One thing an operator did. ``key`` is the key's id, ``request`` the request's."""
+
+    id: str
+    at: datetime
+    action: str
+    target: str
+    key: str | None = None
+    details: dict[str, Any] = Field(default_factory=dict)
+    request: str | None = None

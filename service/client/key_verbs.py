@@ -1,4 +1,4 @@
-"""What can be asked about API keys: flows for both clients, as in ``verbs``. They need the scope ``admin``."""
+"""What can be asked about API keys and the audit log: flows for both clients. They need the scope ``admin``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from service.client.calls import Call, Flow, Reply, exchange
-from service.client.key_models import Key
+from service.client.calls import Call, Emit, Feed, Flow, Reply, exchange
+from service.client.key_models import AuditEntry, Key
 from service.client.models import Page
 
 KEYS = "/api/v1/keys"
+PAGE = 200
 
 
 def create_key(name: str, scopes: Sequence[str], *, expires_at: datetime | str | None = None) -> Flow[Key]:
@@ -35,6 +36,22 @@ def rotate_key(key_id: str, *, overlap: float | None = None) -> Flow[Key]:
 def revoke_key(key_id: str) -> Flow[None]:
     """End it for good. Raises: NotFound."""
     return exchange(Call("DELETE", _path(key_id), _nothing))
+
+
+def audit() -> Feed[AuditEntry]:
+    """What operators did, newest first, page by page for as long as the caller reads on."""
+    params: dict[str, Any] = {"limit": PAGE}
+    while True:
+        page = yield from exchange(Call("GET", "/api/v1/audit", _page, params=params))
+        for entry in page.data:
+            yield Emit(entry)
+        if page.next_cursor is None:
+            return
+        params["cursor"] = page.next_cursor
+
+
+def _page(reply: Reply) -> Page[AuditEntry]:
+    return Page[AuditEntry].model_validate_json(reply.body)
 
 
 def _key(reply: Reply) -> Key:

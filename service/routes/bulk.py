@@ -82,8 +82,8 @@ async def _answered(request: Request, caller: Caller, body: BulkRequest, action:
         found = await survey(caller.stores, caller.tenant_id, action, chosen)
         return json_answer(counted_view(action, chosen, found))
     if key is None:
-        async with caller.stores.db.autocommit() as session:
-            operation = await begin(session, caller.tenant_id, action, chosen)
+        async with caller.stores.db.transaction() as session:
+            operation = await begin(session, caller.tenant_id, action, chosen, caller.actor)
         return operation_answer(await carry_on(caller.stores, operation))
     digest = digest_of("POST", request.url.path, await request.json())
     return await _once(caller, key, digest, action, chosen)
@@ -94,7 +94,7 @@ async def _once(caller: Caller, key: str, digest: bytes, action: BulkAction, cho
     made: list[Operation] = []
 
     async def create(session: AsyncSession) -> Answer:
-        made.append(await begin(session, caller.tenant_id, action, chosen))
+        made.append(await begin(session, caller.tenant_id, action, chosen, caller.actor))
         return Answer(ACCEPTED, {}, to_json(operation_view(made[0])))
 
     answer = await once(caller.stores, caller.tenant_id, key, digest, create)

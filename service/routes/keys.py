@@ -53,6 +53,7 @@ async def issue_key(request: Request, caller: Admin, body: KeyRequest) -> Respon
             name=body.name,
             scopes=body.scopes,
             expires_at=body.expires_at,
+            by=caller.actor,
         )
 
     return await _issued(request, caller, issue)
@@ -79,7 +80,9 @@ async def replace_key(request: Request, caller: Admin, key_id: KeyId, body: KeyR
     overlap = DEFAULT_OVERLAP if body.overlap is None else timedelta(seconds=body.overlap)
 
     async def issue(session: AsyncSession) -> IssuedKey:
-        return await rotate_key(session, caller.house.settings, caller.tenant_id, key_id, overlap=overlap)
+        return await rotate_key(
+            session, caller.house.settings, caller.tenant_id, key_id, overlap=overlap, by=caller.actor
+        )
 
     return await _issued(request, caller, issue)
 
@@ -94,7 +97,7 @@ async def replace_key(request: Request, caller: Admin, key_id: KeyId, body: KeyR
 async def end_key(caller: Admin, key_id: KeyId) -> Response:
     """Ends the key for good. After the last one, `taskrunner keys create --database` makes another."""
     async with caller.stores.db.transaction() as session:
-        await revoke_key(session, caller.tenant_id, key_id)
+        await revoke_key(session, caller.tenant_id, key_id, caller.actor)
     return Response(status_code=204)
 
 

@@ -62,7 +62,7 @@ async def read_operation(caller: Reader, operation_id: UUID) -> Response:
 )
 async def stop_operation(caller: Writer, operation_id: UUID) -> Response:
     """Ends it where it is: what was done stays done. 409 where it is over."""
-    return operation_answer(await cancel_operation(caller.stores, caller.tenant_id, operation_id))
+    return operation_answer(await cancel_operation(caller.stores, caller.tenant_id, operation_id, caller.actor))
 
 
 def operation_answer(operation: Operation, more: Mapping[str, str] | None = None) -> Response:

@@ -50,7 +50,7 @@ async def read_queues(caller: Reader) -> Response:
 async def pause_queue(caller: Writer, queue: QueueName) -> Response:
     """From the answer on no waiting task of the caller's tenant starts from this queue. What runs, runs on."""
     await _find(caller, queue)
-    await pause(caller.stores, caller.tenant_id, queue)
+    await pause(caller.stores, caller.tenant_id, queue, caller.actor)
     return json_answer(_view(await _find(caller, queue)))
 
 
@@ -66,7 +66,7 @@ async def pause_queue(caller: Writer, queue: QueueName) -> Response:
 async def resume_queue(caller: Writer, queue: QueueName) -> Response:
     """Waiting tasks start again, at once where a worker has a free slot."""
     await _find(caller, queue)
-    await resume(caller.stores, caller.tenant_id, queue)
+    await resume(caller.stores, caller.tenant_id, queue, caller.actor)
     return json_answer(_view(await _find(caller, queue)))
 
 
@@ -80,8 +80,10 @@ async def resume_queue(caller: Writer, queue: QueueName) -> Response:
 async def purge_queue(caller: Writer, queue: QueueName, dry_run: DryRun = False) -> Response:
     """Cancels what waits in the queue now, due or not; what runs, runs on. Repeat it while `has_more` is true."""
     await _find(caller, queue)
-    work = would_purge if dry_run else purge
-    done = await work(caller.stores, caller.tenant_id, queue)
+    if dry_run:
+        done = await would_purge(caller.stores, caller.tenant_id, queue)
+    else:
+        done = await purge(caller.stores, caller.tenant_id, queue, caller.actor)
     counts = {"matched": done.matched, "cancelled": done.cancelled, "has_more": done.has_more}
     return json_answer({"queue": queue, "dry_run": dry_run, **counts})
 

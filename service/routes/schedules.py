@@ -55,12 +55,12 @@ async def create_schedule(request: Request, caller: Writer, body: ScheduleReques
     wanted = _wanted(body)
 
     async def create(session: AsyncSession) -> Answer:
-        made = await caller.house.schedules.create(session, caller.tenant_id, wanted)
+        made = await caller.house.schedules.create(session, caller.tenant_id, wanted, caller.actor)
         return created(schedule_view(made), {"Location": f"{PATH}/{made.id}"})
 
     with _type_pointed_at():
         if key is None:
-            async with caller.stores.db.autocommit() as session:
+            async with caller.stores.db.transaction() as session:
                 return answered(await create(session))
         digest = digest_of("POST", request.url.path, await request.json())
         return answered(await once(caller.stores, caller.tenant_id, key, digest, create))
@@ -116,7 +116,7 @@ async def change_schedule(caller: Writer, schedule_id: UUID, body: SchedulePatch
     if "catch_up" in changes:
         changes["catch_up"] = CatchUp(changes["catch_up"])
     with _type_pointed_at():
-        return json_answer(schedule_view(await schedules.change(caller.tenant_id, schedule_id, changes)))
+        return json_answer(schedule_view(await schedules.change(caller.tenant_id, schedule_id, changes, caller.actor)))
 
 
 @router.delete(
@@ -128,7 +128,7 @@ async def change_schedule(caller: Writer, schedule_id: UUID, body: SchedulePatch
 )
 async def delete_schedule(caller: Writer, schedule_id: UUID) -> Response:
     """Removes the schedule; tasks it made stay. 409 where it is built in."""
-    await caller.house.schedules.delete(caller.tenant_id, schedule_id)
+    await caller.house.schedules.delete(caller.tenant_id, schedule_id, caller.actor)
     return Response(status_code=204)
 
 

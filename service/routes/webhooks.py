@@ -48,7 +48,7 @@ async def read_deliveries(caller: Reader, task_id: UUID) -> Response:
 )
 async def replay_delivery(caller: Writer, delivery_id: UUID) -> Response:
     """Sends it at once, under the same id and with the whole schedule before it; 409 while an attempt is under way."""
-    return json_answer(delivery_view(await replay(caller.stores, caller.tenant_id, delivery_id)))
+    return json_answer(delivery_view(await replay(caller.stores, caller.tenant_id, delivery_id, caller.actor)))
 
 
 @router.get(
@@ -75,7 +75,9 @@ async def read_secret(caller: Admin) -> Response:
 async def rotate(caller: Admin) -> Response:
     """Every webhook then carries both signatures for 24 h. 409 where five secrets sign already."""
     refuse_without_key(caller)
-    return json_answer(_secret_view(await rotate_secret(caller.stores, caller.tenant_id)), headers=NO_STORE)
+    return json_answer(
+        _secret_view(await rotate_secret(caller.stores, caller.tenant_id, caller.actor)), headers=NO_STORE
+    )
 
 
 def refuse_without_key(caller: Caller) -> None:

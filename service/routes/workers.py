@@ -47,7 +47,7 @@ async def drain_worker(caller: Admin, worker_id: UUID) -> Response:
     """
     if not caller.is_operator:
         raise Problem("forbidden", "Workers serve every tenant: this takes an admin key of the tenant 'default'.")
-    worker = await drain(caller.stores, worker_id)
+    worker = await drain(caller.stores, worker_id, caller.actor)
     running = await running_by_worker(caller.stores, caller.tenant_id, [worker])
     return json_answer(_view(worker, running.get(worker.id, [])), 202)
 

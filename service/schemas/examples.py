@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from service.schemas.audit import AUDIT
 from service.schemas.keys import KEY, KEY_ISSUED, KEY_ROTATED
 from service.schemas.schedules import SCHEDULE
 
@@ -198,6 +199,7 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[int, Any]] = {
     ("POST", "/api/v1/keys"): {201: KEY_ISSUED},
     ("GET", "/api/v1/keys"): {200: {"data": [KEY]}},
     ("POST", "/api/v1/keys/{key_id}/rotate"): {201: KEY_ROTATED},
+    ("GET", "/api/v1/audit"): {200: {"data": [AUDIT], "next_cursor": None}},
     ("GET", "/health/live"): {200: {"status": "ok"}},
     ("GET", "/health/ready"): {
         200: READY,

@@ -20,9 +20,10 @@ from shared.db.statements import operations as rows
 from shared.db.statements.bulk import Moved
 from shared.domain.errors import Conflict, StoreUnavailable
 from shared.domain.ids import new_id
-from shared.domain.operations import BulkAction, Operation, OperationState, Selection
+from shared.domain.operations import BulkAction, Operation, OperationState, Selection, spelled
 from shared.domain.states import Status
 from shared.logs import get_logger
+from shared.queue.audit import Actor, note
 from shared.queue.operations import get_operation
 from shared.queue.stores import Stores
 from shared.queue.survey import LOOKED_AT_ONCE, bounds, found_after
@@ -44,7 +45,9 @@ RUNNING_AT_ONCE = 50
 log = get_logger(__name__)
 
 
-async def begin(session: AsyncSession, tenant_id: int, action: BulkAction, chosen: Selection) -> Operation:
+async def begin(
+    session: AsyncSession, tenant_id: int, action: BulkAction, chosen: Selection, by: Actor | None = None
+) -> Operation:
     """Store the operation; nothing is done yet. Raises: Conflict, where too many of the tenant's run."""
     cursor, until = bounds(chosen)
     made = await rows.insert(
@@ -52,6 +55,8 @@ async def begin(session: AsyncSession, tenant_id: int, action: BulkAction, chose
     )
     if made is None:
         raise Conflict(f"{MOST_RUNNING} operations run already: wait for one to end, or cancel it.")
+    facts = {"ids": len(chosen.ids)} if chosen.ids is not None else {"filter": spelled(chosen.wanted)}
+    await note(session, by, f"tasks.{action}", made.id, **facts)
     return made
 
 

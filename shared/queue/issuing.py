@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.db.statements import keys as statements
 from shared.db.statements.keys import KeyInfo, StoredKey
 from shared.domain.errors import Conflict, InputRefused, NotFound
+from shared.queue.audit import Actor, note
 from shared.queue.keys import ALL_SCOPES, keyed_hash
 from shared.queue.stores import Stores
 from shared.settings import Settings
@@ -57,6 +58,7 @@ async def create_key(
     name: str,
     scopes: Sequence[str],
     expires_at: datetime | None = None,
+    by: Actor | None = None,
 ) -> IssuedKey:
     """Make a key for the tenant. Raises: InputRefused; Conflict, where it has 1,000; ConfigurationError."""
     if unknown := set(scopes) - ALL_SCOPES:
@@ -68,11 +70,18 @@ async def create_key(
     info = await statements.insert(session, stored, name=name, expires_at=expires_at, most=MOST_KEYS)
     if info is None:
         raise Conflict(f"A tenant has at most {MOST_KEYS:,} keys: revoke some first.")
+    await note(session, by, "key.create", key_id, name=name, scopes=info.scopes, expires_at=expires_at)
     return IssuedKey(info, _token(key_id, secret))
 
 
 async def rotate_key(
-    session: AsyncSession, settings: Settings, tenant_id: int, key_id: str, *, overlap: timedelta = DEFAULT_OVERLAP
+    session: AsyncSession,
+    settings: Settings,
+    tenant_id: int,
+    key_id: str,
+    *,
+    overlap: timedelta = DEFAULT_OVERLAP,
+    by: Actor | None = None,
 ) -> IssuedKey:
     """Make its successor; the key itself works for ``overlap`` more, or to its own end if that is sooner.
 
@@ -85,13 +94,15 @@ async def rotate_key(
         if await statements.is_alive(session, tenant_id, key_id):
             raise Conflict("This key was rotated already: rotate the one it was replaced by.")
         raise NotFound
+    await note(session, by, "key.rotate", key_id, successor=new_id, overlap=overlap.total_seconds())
     return IssuedKey(info, _token(new_id, secret))
 
 
-async def revoke_key(session: AsyncSession, tenant_id: int, key_id: str) -> None:
+async def revoke_key(session: AsyncSession, tenant_id: int, key_id: str, by: Actor | None = None) -> None:
     """End it for good; every process refuses it two seconds later at the latest. Raises: NotFound."""
     if not await statements.revoke(session, tenant_id, key_id):
         raise NotFound
+    await note(session, by, "key.revoke", key_id)
 
 
 async def list_keys(stores: Stores, tenant_id: int) -> list[KeyInfo]:

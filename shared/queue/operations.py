@@ -9,6 +9,7 @@ from shared.db.statements import operations as statements
 from shared.domain.errors import Conflict, NotFound
 from shared.domain.ids import first_id_at
 from shared.domain.operations import Operation
+from shared.queue.audit import Actor, note
 from shared.queue.stores import Stores
 
 KEPT_SECONDS = 7 * 86_400.0
@@ -30,10 +31,12 @@ async def list_operations(stores: Stores, tenant_id: int, *, limit: int, before:
         return await statements.page(session, tenant_id, limit=limit, before=before)
 
 
-async def cancel_operation(stores: Stores, tenant_id: int, operation_id: UUID) -> Operation:
+async def cancel_operation(stores: Stores, tenant_id: int, operation_id: UUID, by: Actor | None = None) -> Operation:
     """Let no further step begin; what was done stays done. Raises: NotFound; Conflict, where it is over."""
-    async with stores.db.autocommit() as session:
+    async with stores.db.transaction() as session:
         cancelled = await statements.cancel(session, tenant_id, operation_id)
+        if cancelled is not None:
+            await note(session, by, "operation.cancel", operation_id)
     if cancelled is None:
         found = await get_operation(stores, tenant_id, operation_id)
         raise Conflict(f"The operation is {found.state}: only a running one can be cancelled.")

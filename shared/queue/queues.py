@@ -18,6 +18,7 @@ from shared.db.statements import queues as statements
 from shared.db.statements.queues import Cancelled, Load, Place
 from shared.domain.errors import NotFound
 from shared.domain.states import Status
+from shared.queue.audit import Actor, note
 from shared.queue.stores import Stores
 from shared.registry import Registry
 
@@ -70,13 +71,15 @@ async def get_queue(stores: Stores, tenant_id: int, served: Collection[str], nam
     raise NotFound
 
 
-async def pause(stores: Stores, tenant_id: int, name: str) -> None:
+async def pause(stores: Stores, tenant_id: int, name: str, by: Actor | None = None) -> None:
     """Give none of the tenant's tasks out of ``name``. What runs, runs on. Raises: StoreUnavailable.
 
     A claim that began before the pause was there to be read may be under way still: they are waited for.
     """
-    async with stores.db.autocommit() as session:
+    async with stores.db.transaction() as session:
         await statements.set_paused(session, tenant_id, name, is_paused=True)
+        await note(session, by, "queue.pause", name)
+    async with stores.db.autocommit() as session:
         since = await statements.now(session)
         for _ in range(CLAIM_LOOKS):
             if not await statements.somebody_still_claims(session, since):
@@ -84,15 +87,16 @@ async def pause(stores: Stores, tenant_id: int, name: str) -> None:
             await asyncio.sleep(CLAIM_LOOK_SECONDS)
 
 
-async def resume(stores: Stores, tenant_id: int, name: str) -> None:
+async def resume(stores: Stores, tenant_id: int, name: str, by: Actor | None = None) -> None:
     """Give tasks out again, and hint the first of them, which wakes the workers. Raises: StoreUnavailable."""
-    async with stores.db.autocommit() as session:
+    async with stores.db.transaction() as session:
         await statements.set_paused(session, tenant_id, name, is_paused=False)
+        await note(session, by, "queue.resume", name)
         due = await statements.next_due(session, tenant_id, name, most=LUA_BATCH)
     stores.hint([Hint(task_id, name, priority) for task_id, priority in due])
 
 
-async def purge(stores: Stores, tenant_id: int, name: str) -> Purged:
+async def purge(stores: Stores, tenant_id: int, name: str, by: Actor | None = None) -> Purged:
     """Cancel what waits in ``name``, due or not, as of now: batch by batch, for a few seconds at most.
 
     A batch is one statement. Whatever ends the purge in between leaves each task either waiting or CANCELLED, and the
@@ -100,7 +104,9 @@ async def purge(stores: Stores, tenant_id: int, name: str) -> Purged:
     """
     ends_at = time.monotonic() + PURGE_SECONDS
     cancelled, place = 0, Place()
-    async with stores.db.autocommit() as session:
+    async with stores.db.transaction() as session:
+        # Before the first batch: a purge that is cut off was made all the same.
+        await note(session, by, "queue.purge", name)
         before = await statements.now(session)
     while time.monotonic() < ends_at:
         async with stores.db.autocommit() as session:

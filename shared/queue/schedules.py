@@ -15,6 +15,7 @@ from shared.domain.ids import new_id
 from shared.domain.schedule import CatchUp, Schedule
 from shared.domain.task import NewTask
 from shared.domain.timing import check_cron, check_zone, next_after
+from shared.queue.audit import Actor, note
 from shared.queue.stores import Stores
 from shared.queue.submit import Request, plan
 from shared.registry import Registry
@@ -45,7 +46,7 @@ class Schedules:
         self._stores = stores
         self._registry = registry
 
-    async def create(self, session: AsyncSession, tenant_id: int, wanted: Wanted) -> Schedule:
+    async def create(self, session: AsyncSession, tenant_id: int, wanted: Wanted, by: Actor | None = None) -> Schedule:
         """Store a schedule; its first tick is the next one from now.
 
         Raises: InputRefused, UnknownTaskType, Conflict (the name is taken).
@@ -71,7 +72,9 @@ class Schedules:
             last_run=None,
         )
         self._check(asked, now)
-        return await statements.insert(session, _armed(asked, now))
+        made = await statements.insert(session, _armed(asked, now))
+        await note(session, by, "schedule.create", made.id, name=made.name, type=made.type)
+        return made
 
     async def get(self, tenant_id: int, schedule_id: UUID) -> Schedule:
         """Raises: NotFound."""
@@ -88,26 +91,30 @@ class Schedules:
             now = await statements.now(session)
         return [_shown(schedule, now) for schedule in found]
 
-    async def change(self, tenant_id: int, schedule_id: UUID, changes: dict[str, Any]) -> Schedule:
+    async def change(
+        self, tenant_id: int, schedule_id: UUID, changes: dict[str, Any], by: Actor | None = None
+    ) -> Schedule:
         """Change these fields; a timing that changed, or was resumed, goes on from now.
 
         Raises: NotFound, InputRefused, UnknownTaskType, Conflict.
         """
-        async with self._stores.db.autocommit() as session:
-            for _ in range(TRIES):
+        for _ in range(TRIES):
+            async with self._stores.db.transaction() as session:
                 found = await statements.get(session, tenant_id, schedule_id)
                 if found is None:
                     raise NotFound
                 now = await statements.now(session)
                 stored = await statements.update(session, self._changed(found, changes, now))
                 if stored is not None:
+                    await note(session, by, "schedule.change", stored.id, name=stored.name, fields=sorted(changes))
                     return _shown(stored, now)
         raise Conflict("Others change this schedule at the same time. Read it, and try again.")
 
-    async def delete(self, tenant_id: int, schedule_id: UUID) -> None:
+    async def delete(self, tenant_id: int, schedule_id: UUID, by: Actor | None = None) -> None:
         """Remove it; tasks it made stay. Raises: NotFound, Conflict (built in)."""
-        async with self._stores.db.autocommit() as session:
+        async with self._stores.db.transaction() as session:
             if await statements.delete(session, tenant_id, schedule_id):
+                await note(session, by, "schedule.delete", schedule_id)
                 return
             if await statements.get(session, tenant_id, schedule_id) is None:
                 raise NotFound

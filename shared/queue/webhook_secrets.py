@@ -9,6 +9,7 @@ from datetime import datetime
 from shared.db.statements import webhook_secrets as statements
 from shared.domain.errors import ConfigurationError, Conflict
 from shared.domain.webhooks import OVERLAP, SALT_BYTES, derive, serialized
+from shared.queue.audit import Actor, note
 from shared.queue.stores import Stores
 from shared.settings import Settings
 
@@ -36,14 +37,14 @@ async def valid_secrets(stores: Stores, tenant_id: int) -> list[WebhookSecret]:
     return [WebhookSecret(serialized(derive(key, tenant_id, s.salt)), s.created_at, s.expires_at) for s in found]
 
 
-async def rotate_secret(stores: Stores, tenant_id: int) -> list[WebhookSecret]:
+async def rotate_secret(stores: Stores, tenant_id: int, by: Actor | None = None) -> list[WebhookSecret]:
     """Make another secret the current one; the one before signs for 24 h more. Raises: Conflict, ConfigurationError."""
     await valid_secrets(stores, tenant_id)
-    async with stores.db.autocommit() as session:
+    async with stores.db.transaction() as session:
         salt = secrets.token_bytes(SALT_BYTES)
-        is_done = await statements.rotate(session, tenant_id, salt, overlap=OVERLAP, most=MOST_VALID)
-    if not is_done:
-        raise Conflict(f"At most {MOST_VALID} secrets sign at once: wait until one of them expires.")
+        if not await statements.rotate(session, tenant_id, salt, overlap=OVERLAP, most=MOST_VALID):
+            raise Conflict(f"At most {MOST_VALID} secrets sign at once: wait until one of them expires.")
+        await note(session, by, "webhook_secret.rotate", "current")
     return await valid_secrets(stores, tenant_id)
 
 

@@ -16,6 +16,7 @@ from shared.domain.errors import Conflict, InputRefused, NotFound, OutboundRefus
 from shared.domain.ids import new_id
 from shared.domain.webhooks import Attempted, ClaimedDelivery, Delivery, DeliveryState, decide, derive, event, signed
 from shared.outbound import check, post
+from shared.queue.audit import Actor, note
 from shared.queue.stores import Stores
 from shared.queue.webhook_secrets import salts_of, secret_key
 from shared.settings import Settings
@@ -97,15 +98,16 @@ async def deliveries_of(stores: Stores, tenant_id: int, task_id: UUID) -> list[D
     return found
 
 
-async def replay(stores: Stores, tenant_id: int, delivery_id: UUID) -> Delivery:
+async def replay(stores: Stores, tenant_id: int, delivery_id: UUID, by: Actor | None = None) -> Delivery:
     """Send it again, now, under the same id and with the whole schedule before it.
 
     Raises: NotFound; Conflict while an attempt is under way; StoreUnavailable.
     """
-    async with stores.db.autocommit() as session:
+    async with stores.db.transaction() as session:
         delivery = await statements.replay(session, tenant_id, delivery_id)
         if delivery is None:
             if not await statements.exists(session, tenant_id, delivery_id):
                 raise NotFound
             raise Conflict("An attempt of this delivery is under way.")
+        await note(session, by, "delivery.replay", delivery_id, task=str(delivery.task_id))
     return delivery

@@ -12,6 +12,7 @@ from shared.db.statements import workers as statements
 from shared.domain.errors import NotFound
 from shared.domain.states import Status
 from shared.domain.task import Task, WorkerInfo
+from shared.queue.audit import Actor, note
 from shared.queue.stores import Stores
 
 CACHE_SECONDS = 1.0
@@ -46,15 +47,16 @@ async def running_by_worker(stores: Stores, tenant_id: int, workers: Sequence[Wo
         return await statements.running_by_worker(session, tenant_id, [worker.id for worker in workers])
 
 
-async def drain(stores: Stores, worker_id: UUID) -> WorkerInfo:
+async def drain(stores: Stores, worker_id: UUID, by: Actor | None = None) -> WorkerInfo:
     """Ask a worker to take no more, finish what it runs, and end: it reads that with its next heartbeat.
 
     Raises: NotFound, StoreUnavailable.
     """
-    async with stores.db.autocommit() as session:
+    async with stores.db.transaction() as session:
         worker = await statements.drain(session, worker_id)
-    if worker is None:
-        raise NotFound
+        if worker is None:
+            raise NotFound
+        await note(session, by, "worker.drain", worker_id, hostname=worker.hostname)
     return worker
 
 

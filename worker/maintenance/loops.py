@@ -10,6 +10,7 @@ from functools import partial
 
 from shared.domain.errors import StoreUnavailable
 from shared.logs import get_logger
+from shared.queue.audit import prune_audit
 from shared.queue.bulk import run_operations
 from shared.queue.files import sweep_files
 from shared.queue.hourly_stats import generate_hourly_stats
@@ -54,6 +55,7 @@ CHORES = (
     Chore("prune_operations", 600.0, prune_operations),
     Chore("sweep_files", 3_600.0, sweep_files),
     Chore("prune_webhook_secrets", 3_600.0, prune_secrets),
+    Chore("prune_audit", 3_600.0, prune_audit),
     Chore("prune_ticks", 60.0, prune_ticks),
     Chore("generate_hourly_stats", 60.0, generate_hourly_stats),
 )

@@ -11,6 +11,7 @@ import service.client as sdk
 from shared.db.statements.health import database_state
 from shared.domain.errors import ConfigurationError
 from shared.queue import issuing
+from shared.queue.audit import Actor
 from shared.queue.issuing import IssuedKey, KeyInfo
 from shared.queue.stores import Stores
 from shared.settings import load_settings
@@ -40,7 +41,13 @@ class KeyStore:
         async with self._stores.db.transaction() as session:
             tenant_id = await issuing.tenant_of(session, self._tenant, may_be_new=may_be_new)
             made = await issuing.create_key(
-                session, self._stores.settings, tenant_id, name=name, scopes=scopes, expires_at=expires_at
+                session,
+                self._stores.settings,
+                tenant_id,
+                name=name,
+                scopes=scopes,
+                expires_at=expires_at,
+                by=Actor(tenant_id),
             )
         return _made(made)
 
@@ -51,14 +58,18 @@ class KeyStore:
 
     async def revoke(self, key_id: str) -> None:
         async with self._stores.db.transaction() as session:
-            await issuing.revoke_key(session, await issuing.tenant_of(session, self._tenant), key_id)
+            tenant_id = await issuing.tenant_of(session, self._tenant)
+            await issuing.revoke_key(session, tenant_id, key_id, Actor(tenant_id))
 
     async def rotate(self, key_id: str, overlap: float | None) -> sdk.Key:
         """Raises: Conflict, ConfigurationError."""
         lasts = issuing.DEFAULT_OVERLAP if overlap is None else timedelta(seconds=overlap)
         async with self._stores.db.transaction() as session:
             tenant_id = await issuing.tenant_of(session, self._tenant)
-            return _made(await issuing.rotate_key(session, self._stores.settings, tenant_id, key_id, overlap=lasts))
+            made = await issuing.rotate_key(
+                session, self._stores.settings, tenant_id, key_id, overlap=lasts, by=Actor(tenant_id)
+            )
+        return _made(made)
 
 
 def _key(info: KeyInfo) -> sdk.Key:

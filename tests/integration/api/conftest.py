@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -12,10 +13,14 @@ from fastapi import FastAPI
 
 from service.app import build
 from service.dependencies import House
+from shared.domain.operations import BulkAction, Selection
+from shared.queue.bulk import begin
 from shared.queue.stores import Stores
 from shared.registry import Registry, discover
 from shared.settings import Settings
 from tests.integration.api.documented import Document
+from tests.support.keys import Made, key
+from tests.support.stores import registered
 
 LOOPBACK_URL = "http://127.0.0.1:8000"
 SUM: dict[str, Any] = {"type": "simple_calculation", "input": {"a": 2, "b": 3, "operation": "add"}}
@@ -46,6 +51,40 @@ async def api(app: FastAPI, document: Document) -> AsyncIterator[httpx.AsyncClie
         transport=httpx.ASGITransport(app), base_url=LOOPBACK_URL, event_hooks={"response": [document.knows]}
     ) as client:
         yield client
+
+
+@pytest_asyncio.fixture
+async def admin(stores: Stores) -> Made:
+    return await key(stores, "admin")
+
+
+@pytest_asyncio.fixture
+async def theirs(api: httpx.AsyncClient, stores: Stores, admin: Made) -> dict[str, str]:
+    """One of everything that belongs to the tenant ``default``, by the name that paths give it."""
+    worker = await registered(stores)
+
+    async def made(path: str, **body: Any) -> Any:
+        answer = await api.post(f"/api/v1/{path}", headers=admin.headers, **body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    task = await made("tasks", json={**SUM, "callback_url": "https://hooks.example/"})
+    await made(f"tasks/{task['id']}/cancel")
+    [delivery] = (await api.get(f"/api/v1/tasks/{task['id']}/deliveries", headers=admin.headers)).json()["data"]
+    await made("queues/demo_tasks/pause")
+    async with stores.db.autocommit() as session:  # begun, and with no worker to go on with it
+        chosen = Selection(ids=(UUID(task["id"]),))
+        operation = await begin(session, admin.tenant_id, BulkAction.CANCEL, chosen)
+    return {
+        "task_id": task["id"],
+        "file_id": (await made("files", files={"file": ("theirs.txt", b"theirs")}))["id"],
+        "schedule_id": (await made("schedules", json={"name": "theirs", "every": 3_600, **SUM}))["id"],
+        "delivery_id": delivery["id"],
+        "key_id": (await made("keys", json={"name": "theirs", "scopes": ["read"]}))["id"],
+        "operation_id": str(operation.id),
+        "queue": "demo_tasks",
+        "worker_id": str(worker.worker_id),
+    }
 
 
 def assert_problem(answer: httpx.Response, status: int, code: str, pointer: str | None = None) -> dict[str, Any]:

@@ -34,11 +34,6 @@ def nothing_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.auth.TTL_SECONDS", 0.0)
 
 
-@pytest.fixture
-async def admin(stores: Stores) -> Made:
-    return await key(stores, "admin")
-
-
 async def execute(stores: Stores, statement: str, **given: Any) -> list[Any]:
     async with stores.db.autocommit() as session:
         return list((await session.execute(text(statement), given)).scalars())

@@ -36,3 +36,17 @@ def test_keys_are_listed_rotated_and_revoked(api: FakeApi, run: Runner) -> None:
 def test_a_key_without_the_scope_is_told_so(api: FakeApi, run: Runner) -> None:
     api.refuse("GET", "/api/v1/keys", 403, "forbidden")
     assert run("keys", "list").code == 4
+
+
+def test_the_audit_log_is_shown_as_far_as_asked(api: FakeApi, run: Runner) -> None:
+    entry = {
+        "at": "2026-03-01T12:00:00Z",
+        "key": "abcd",
+        "action": "queue.pause",
+        "target": "urgent",
+        "details": {"n": 1},
+    }
+    api.answer("GET", "/api/v1/audit", 200, {"data": [{**entry, "id": f"a{n}"} for n in range(5)], "next_cursor": None})
+    assert run("audit", "--limit", "3", "-o", "id").out.split() == ["a0", "a1", "a2"]
+    shown = run("audit").out
+    assert all(word in shown for word in ("abcd", "queue.pause", "urgent", "n=1"))
