@@ -34,6 +34,7 @@ from redis.asyncio.connection import AbstractConnection
 from benchmarks.ground import ROOT
 from shared.embedded.server import Server
 from shared.embedded.valkey import Valkey
+from shared.heap import leave_to_the_process
 from worker.engine.jobs import JobWorker
 
 WORKERS = {"arq": arq.worker.Worker, "ours": JobWorker}
@@ -74,6 +75,8 @@ async def drain(which: str, url: str, jobs: int, slots: int) -> Drained:
         max_jobs=slots,
         handle_signals=False,
     )
+    if which == "ours":
+        leave_to_the_process()  # as JobWorker.run does in a process of its own
     AbstractConnection.send_packed_command = counted  # type: ignore[method-assign]
     cpu_before = time.process_time()
     await worker.main()

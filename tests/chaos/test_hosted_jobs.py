@@ -96,12 +96,12 @@ async def test_a_restart_of_redis_loses_neither_jobs_nor_tasks(
         await hosting.start_api()
         worker = await hosting.start_worker()
         async with connected(store.url) as queue, hosting.client() as client:
-            task, jobs = await client.submit("sleep", {"value": 3}), await enqueued(queue, 3, 3)
+            task, jobs = await client.submit("sleep", {"value": 5}), await enqueued(queue, 3, 5)
             await begun(ledger, jobs)
             store.kill()
             meanwhile = await client.submit("sleep", {"value": 0.1})
             assert (await client.wait(meanwhile.id, timeout=30)).status == "COMPLETED"
-            await asyncio.sleep(1)
+            await asyncio.sleep(3)  # longer than the leases: nobody else takes the jobs, and their worker must not
             await store.start()
             assert [await job.result(timeout=30, poll_delay=0.05) for job in jobs] == [1, 1, 1]
             assert (await client.wait(task.id, timeout=30)).status == "COMPLETED"

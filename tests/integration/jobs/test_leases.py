@@ -15,6 +15,7 @@ from tests.integration.jobs.test_jobs import add, enqueued
 from worker.engine.jobs.exchange import Answer, Ask, Claimed, Ended
 from worker.engine.jobs.line import Line
 from worker.engine.jobs.pump import Pump
+from worker.engine.jobs.scripts import Script
 
 
 async def test_a_job_longer_than_its_lease_runs_once(redis: ArqRedis, bench: Bench) -> None:
@@ -169,6 +170,21 @@ async def test_an_exchange_asked_twice_is_applied_once(redis: ArqRedis, line: Li
     assert (await line.exchange(ask(2, finish=ended))).accepted == [1]
     assert (await line.exchange(ask(2, finish=ended))).accepted == [1]
     assert (await line.exchange(ask(3, finish=ended))).accepted == [0], "it ended: nobody speaks for it any more"
+
+
+async def test_an_exchange_asked_again_after_an_outage_claims_nothing_anew(redis: ArqRedis, line: Line) -> None:
+    await enqueued(redis, "add", 1, _job_id="one")
+    evaluated, failures = line._evaluated, [ConnectionError("away")]
+
+    async def failing(script: Script, blob: bytes) -> Any:
+        if failures:
+            raise failures.pop()
+        return await evaluated(script, blob)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(line, "_evaluated", failing)
+        assert (await line.exchange(ask(1, want=5))).claimed == [], "it may be a job that runs here"
+    assert len((await line.exchange(ask(2, want=5))).claimed) == 1
 
 
 async def test_a_claim_told_again_leaves_out_what_others_took_since(redis: ArqRedis, line: Line) -> None:

@@ -10,6 +10,7 @@ import logging
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -59,6 +60,9 @@ class Line:
                 if not self.is_away:
                     logger.warning("redis is away, jobs go on: %s %s", type(error).__name__, error)
                 self.is_away = True
+                # Leases of runs here may have ended meanwhile: the next exchange renews them before it claims. Claimed
+                # by this one they would run a second time. (What was claimed and not told is told all the same.)
+                blob = replace(ask, want=0).packed()
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             else:
