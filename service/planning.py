@@ -37,12 +37,12 @@ class Refused(Exception):
 def plan_task(caller: Caller, asked: TaskRequest, traceparent: str | None = None, at: str = "") -> NewTask:
     """A task ready to store; ``at`` is the pointer to ``asked`` in the body. Raises: Refused."""
     try:
-        _refuse_what_is_not_built(asked)
+        _refuse_two_times(asked)
         _refuse_callback(caller, asked.callback_url)
         type_name, given = _resolve(asked)
         return plan(
             caller.house.registry,
-            caller.house.settings.queues,
+            caller.house.settings,
             Request(
                 type=type_name,
                 input=given,
@@ -58,6 +58,7 @@ def plan_task(caller: Caller, asked: TaskRequest, traceparent: str | None = None
                 request_id=caller.request_id,
                 traceparent=traceparent,
                 callback_url=asked.callback_url,
+                concurrency_key=asked.concurrency_key,
             ),
         )
     except UnknownTaskType as error:
@@ -75,10 +76,7 @@ def traceparent_of(request: StarletteRequest) -> str | None:
     return header if header and TRACEPARENT.fullmatch(header) else None
 
 
-def _refuse_what_is_not_built(asked: TaskRequest) -> None:
-    if asked.concurrency_key is not None:
-        name = "concurrency_key"
-        raise Refused("not_available", [(f"/{name}", f"{name} is not available yet: leave it out, or null.")])
+def _refuse_two_times(asked: TaskRequest) -> None:
     if asked.run_at is not None and asked.delay:
         raise Refused("validation_error", [("/run_at", "delay and run_at exclude each other.")])
 

@@ -13,8 +13,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.domain.definition import QUEUE_NAME
 from shared.domain.errors import ConfigurationError
+from shared.domain.rates import ModelLimits, parse_model_limits
 
 Names = Annotated[tuple[str, ...], NoDecode]
+Counts = Annotated[dict[str, Annotated[int, Field(ge=1)]], NoDecode]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 PORT = re.compile(r":([^:/?\]]*)(?=[/?]|$)")
@@ -46,6 +48,8 @@ class Settings(BaseSettings):
     task_modules: Names = ()
     arq_settings: str | None = None
     concurrency: int = Field(default=20, ge=1, le=1_000)
+    queue_concurrency: Counts = Field(default={})
+    key_concurrency: int = Field(default=1, ge=1)
     api_pool_size: int = Field(default=20, ge=3, le=500)
     api_pool_overflow: int = Field(default=30, ge=0, le=500)
     worker_pool_size: int = Field(default=5, ge=3, le=500)
@@ -62,6 +66,8 @@ class Settings(BaseSettings):
     ai_base_url: str | None = None
     ai_api_key: SecretStr | None = None
     ai_model: str | None = None
+    ai_limits: Annotated[dict[str, ModelLimits], NoDecode] = Field(default={})
+    ai_patience: float = Field(default=3_600.0, ge=1)
     smtp_url: SecretStr | None = None
     mail_from: str = "taskrunner@localhost"
     storage_dir: Path = Path(".taskrunner/files")
@@ -82,6 +88,27 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("queue_concurrency", mode="before")
+    @classmethod
+    def _split_pairs(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip().rpartition("=") for part in value.split(",") if part.strip()]
+        for name, _, count in pairs:
+            if not QUEUE_NAME.fullmatch(name.strip()) or not count.strip().isdecimal():
+                raise ValueError("write queue=count, as in ai_processing=16")
+        return {name.strip(): int(count) for name, _, count in pairs}
+
+    @field_validator("ai_limits", mode="before")
+    @classmethod
+    def _split_model_limits(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip().rpartition("=") for part in value.split(",") if part.strip()]
+        if not all(model for model, _, _ in pairs):
+            raise ValueError("write model=60rpm/40000tpm")
+        return {model.strip(): parse_model_limits(limits.strip()) for model, _, limits in pairs}
 
     @field_validator("queues")
     @classmethod

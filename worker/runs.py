@@ -21,6 +21,7 @@ from shared.registry import Registry
 from worker.blocking import BlockingRunner
 from worker.context import LiveBoard, LiveRun
 from worker.providers.files import TenantFiles
+from worker.providers.paced import PacedAI
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,12 @@ class Handlers:
         """
         definition = self._registry.get(task.type)
         given = self._registry.validate_input(task.type, task.input)
-        run = LiveRun(task, self._board, ai=self._ai, mail=self._mail, files=self._files, stats=self._stats)
+        run = LiveRun(task, self._board, ai=self._ai_for(task), mail=self._mail, files=self._files, stats=self._stats)
         return Prepared(partial(self._call, task, definition, run, given, on_start), run)
+
+    def _ai_for(self, task: ClaimedTask) -> AI:
+        """A provider's limits are everybody's; the embedded model has none."""
+        return self._ai if self.stores.settings.ai_base_url is None else PacedAI(self._ai, self.stores, task)
 
     def _files(self, task: ClaimedTask) -> TenantFiles:
         settings, storage = self.stores.settings, self.stores.storage

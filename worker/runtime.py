@@ -23,6 +23,7 @@ from shared.logs import get_logger
 from shared.notify import say_ready
 from shared.queue import workers
 from shared.queue.claim import Claimant
+from shared.queue.limits import LimitedClaims, limits_in_force
 from shared.queue.stores import Stores
 from shared.registry import discover
 from shared.settings import Settings
@@ -110,7 +111,8 @@ class Runtime:
         slots = Slots(settings.concurrency)
         self.executions = Executions(self._handlers, slots)
         who = Claimant(self.info.id, settings.queues, tuple(self.info.types))
-        self.pump = Pump(self.stores, who, slots, waker, self.executions)
+        limited = LimitedClaims(self.stores, who, limits_in_force(self._registry, settings))
+        self.pump = Pump(self.stores, who, slots, waker, self.executions, limited)
         self.pump.hold()  # until the first heartbeat: who has not beaten may be declared dead
 
     async def _deregister(self) -> None:

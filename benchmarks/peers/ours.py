@@ -32,7 +32,7 @@ class Producer:
 
     async def _submit(self, number: int, count: int) -> None:
         request = Request(type="bench_noop", input={"number": number})
-        planned = [plan(self._registry, self._settings.queues, request) for _ in range(count)]
+        planned = [plan(self._registry, self._settings, request) for _ in range(count)]
         await submit(self._stores, TENANT, planned)
 
 

@@ -45,6 +45,7 @@ def submit(
     tag: Annotated[list[str] | None, typer.Option(help="Repeat for more.")] = None,
     timeout: Annotated[float | None, typer.Option(min=0, help="Seconds an attempt may take.")] = None,
     max_attempts: Annotated[int | None, typer.Option(min=1)] = None,
+    concurrency_key: Annotated[str | None, typer.Option(help="Tasks of one key run one at a time.")] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key submits the same task once.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it is final; exit code 1 if it failed.")] = False,
     wait_timeout: Patience = None,
@@ -63,6 +64,7 @@ def submit(
             tags=tag,
             timeout=timeout,
             max_attempts=max_attempts,
+            concurrency_key=concurrency_key,
             idempotency_key=idempotency_key,
         )
         if task.existing:

@@ -192,6 +192,8 @@ class TaskType(Answer):
     queue: str = ""
     timeout: float | None = None
     max_attempts: int | None = None
+    concurrency: int | None = None
+    rate: str | None = None
     retry: Any = None
     input_schema: dict[str, Any] = Field(default_factory=dict)
     output_schema: dict[str, Any] = Field(default_factory=dict)

@@ -42,6 +42,7 @@ class TaskOptions(TypedDict, total=False):
     max_attempts: int | None
     tags: list[str] | None
     metadata: dict[str, Any] | None
+    concurrency_key: str | None
     callback_url: str | None
 
 

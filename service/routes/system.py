@@ -123,6 +123,8 @@ def _type_view(definition: TaskDefinition) -> dict[str, Any]:
         "queue": definition.queue,
         "timeout": definition.timeout,
         "max_attempts": definition.max_attempts,
+        "concurrency": definition.concurrency,
+        "rate": None if definition.rate is None else str(definition.rate),
         "retry": describe_policy(definition.retry),
         "input_schema": definition.input_model.model_json_schema(),
         "output_schema": definition.output_model.model_json_schema(mode="serialization"),

@@ -112,6 +112,8 @@ TASK_TYPE = {
     "queue": "demo_tasks",
     "timeout": 10.0,
     "max_attempts": 4,
+    "concurrency": None,
+    "rate": None,
     "retry": {"kind": "exponential", "base": 120.0, "factor": 2.0, "cap": 3600.0},
     "input_schema": {"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}},
     "output_schema": {"type": "object", "properties": {"result": {"type": "number"}}},

@@ -15,6 +15,8 @@ class TaskTypeView(View):
     queue: str
     timeout: float
     max_attempts: int
+    concurrency: int | None
+    rate: str | None
     retry: JsonObject
     input_schema: JsonObject
     output_schema: JsonObject

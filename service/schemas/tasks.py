@@ -13,6 +13,7 @@ from shared.domain.states import AttemptOutcome, Status
 
 YEAR = 366 * 86_400.0
 MAX_BATCH = 10_000
+PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 FULL: dict[str, JsonValue] = {
     "type": "simple_calculation",
     "input": {"a": 2, "b": 3, "operation": "add"},
@@ -46,7 +47,9 @@ class TaskRequest(Inbound):
     max_attempts: Annotated[int, Field(ge=1, le=1_000)] | None = None
     tags: Annotated[list[Tag], Field(max_length=50)] | None = None
     metadata: JsonObject | None = None
-    concurrency_key: str | None = Field(default=None, description="Not available yet: only null.")
+    concurrency_key: Annotated[str, Field(min_length=1, max_length=255, pattern=PRINTABLE)] | None = Field(
+        default=None, description="Tasks of the same key run one at a time, or as many as the operator allows."
+    )
     callback_url: Annotated[str, Field(min_length=1, max_length=2_048)] | None = Field(
         default=None, description="Where the task's end is told: https, or a host the operator allows."
     )

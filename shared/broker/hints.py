@@ -27,6 +27,8 @@ LUA_BATCH = 500
 """Hints in one script call: a longer one would hold Redis up for others."""
 ADD_TIMEOUT = 0.1
 PRIORITIES = range(10)
+LIMITED = UUID(int=0)
+"""Stands for every task of a queue that has limits: a hundred thousand that wait for one limit are one hint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,11 @@ class Hint:
     queue: str
     priority: int
     delay_ms: int = 0
+
+
+def hint_of(task_id: UUID, queue: str, priority: int, limits: str, delay_ms: int = 0) -> Hint:
+    """The hint of a task: its own, or the one for all that have limits."""
+    return Hint(LIMITED if limits else task_id, queue, priority, delay_ms)
 
 
 @dataclass(frozen=True, slots=True)

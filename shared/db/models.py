@@ -92,6 +92,7 @@ class TaskRow(Base):
     traceparent: Mapped[str | None]
     callback_url: Mapped[str | None]
     unique_key: Mapped[bytes | None]
+    limits: Mapped[str] = mapped_column(server_default="")
 
     __table_args__ = (
         CheckConstraint(
@@ -102,7 +103,14 @@ class TaskRow(Base):
             "(finished_at IS NOT NULL) = (status IN ('COMPLETED', 'FAILED', 'CANCELLED'))", name="finished_at"
         ),
         CheckConstraint("priority BETWEEN 0 AND 9", name="priority"),
-        Index("tasks_claim", "queue", "priority", "run_at", postgresql_where=text(WAITING)),
+        Index("tasks_claim", "queue", "tenant_id", "limits", "priority", "run_at", postgresql_where=text(WAITING)),
+        Index("tasks_limited", "queue", "tenant_id", "limits", postgresql_where=text(f"limits <> '' AND {WAITING}")),
+        Index(
+            "tasks_limited_running",
+            "tenant_id",
+            "limits",
+            postgresql_where=text("limits <> '' AND status = 'PROCESSING'"),
+        ),
         Index("tasks_running", "worker_id", postgresql_where=text("status = 'PROCESSING'")),
         Index("tasks_list", "tenant_id", "id"),
         Index("tasks_failed", "tenant_id", "id", postgresql_where=text("status = 'FAILED'")),

@@ -16,10 +16,11 @@ from shared.domain.verdict import TaskError
 TASK_COLUMNS = """t.id, t.tenant_id, t.type, t.queue, t.priority, t.status, t.version, t.attempt, t.max_attempts,
     t.generation, t.cancel_requested, t.timeout, t.worker_id, t.created_at, t.updated_at, t.run_at, t.expires_at,
     t.started_at, t.finished_at, t.input, t.result, t.error, t.progress, t.metadata, t.tags, t.request_id,
-    t.traceparent, t.status = 'PENDING' AND t.run_at > now() AS is_scheduled"""
+    t.traceparent, t.limits, t.status = 'PENDING' AND t.run_at > now() AS is_scheduled"""
 
 CLAIM_COLUMNS = """t.id, t.tenant_id, t.type, t.queue, t.priority, t.input, t.lease, t.attempt, t.max_attempts,
-    t.generation, t.timeout, t.created_at, t.started_at, t.request_id, t.traceparent, t.losses, t.crashes"""
+    t.generation, t.timeout, t.created_at, t.started_at, t.request_id, t.traceparent, t.losses, t.crashes,
+    t.limits"""
 
 
 def task_of(row: Row) -> Task:
@@ -52,6 +53,7 @@ def task_of(row: Row) -> Task:
         finished_at=row["finished_at"],
         request_id=row["request_id"],
         traceparent=row["traceparent"],
+        limits=row["limits"],
     )
 
 

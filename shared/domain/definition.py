@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.domain.rates import Rate, parse_rate
 from shared.domain.retry import DEFAULT_RETRY, RetryPolicy
 from shared.domain.unique import Unique
 
@@ -35,6 +36,7 @@ class TaskDefinition:
 
     ``requires`` names what a worker must have to serve the type: ``ai`` is a model, configured or embedded.
     ``unique`` gives the key of an input: of one key one task waits or runs at a time.
+    ``concurrency`` tasks of it run at once over all workers, and start at ``rate``; None: no limit.
     """
 
     type: str
@@ -49,6 +51,8 @@ class TaskDefinition:
     requires: tuple[str, ...]
     description: str
     unique: Unique | None = field(default=None, repr=False)
+    concurrency: int | None = None
+    rate: Rate | None = None
 
     def __call__(self, run: Any, given: Any) -> Any:
         """The bare handler, for unit tests."""
@@ -68,6 +72,8 @@ def task(
     pool: Pool | None = None,
     requires: tuple[str, ...] = (),
     unique: Unique | None = None,
+    concurrency: int | None = None,
+    rate: str | None = None,
 ) -> Callable[[Handler], TaskDefinition]:
     """Describe a handler ``(run, given: Input) -> Output`` as the task type ``type``.
 
@@ -75,6 +81,7 @@ def task(
     cancel and time-out) or in a thread (``pool="thread"``, which can only be asked to stop).
     A submit with the ``unique`` key of a task that waits or runs gives that task, and makes none: names of
     input fields, or a function of the input that gives a text, or None for an input that has no key.
+    ``concurrency`` and ``rate`` (``"100/m"``) hold for all workers together.
 
     Raises:
         TypeError: the handler's annotations don't name a model for input and output, or the
@@ -86,6 +93,10 @@ def task(
         raise ValueError(f"queue {queue!r}: use a lower-case letter, then letters, digits, _ or -, at most 63")
     if not (0 < timeout < math.inf and 1 <= max_attempts <= MOST_ATTEMPTS):
         raise ValueError(f"task type {type!r}: timeout must be > 0 and finite, max_attempts 1 to {MOST_ATTEMPTS}")
+
+    if concurrency is not None and concurrency < 1:
+        raise ValueError(f"task type {type!r}: concurrency must be at least 1")
+    starts = None if rate is None else parse_rate(rate)
 
     def describe(handler: Handler) -> TaskDefinition:
         is_async = inspect.iscoroutinefunction(handler)
@@ -106,6 +117,8 @@ def task(
             requires=requires,
             description=inspect.cleandoc(handler.__doc__ or "").split("\n\n")[0],
             unique=unique,
+            concurrency=concurrency,
+            rate=starts,
         )
 
     return describe

@@ -18,6 +18,7 @@
         │   ├── OutboundRefused   a URL that may not be fetched
         │   └── FileMissing       no such file for this tenant
         └── ProviderUnavailable   (also a ConnectionError) the outside world may answer later
+            └── RateLimited       it wants to be asked later: that costs no attempt
 
 No class here knows HTTP: the API maps each ``code`` to a status once, at its door.
 """
@@ -156,6 +157,12 @@ class ProviderUnavailable(TaskRunnerError, ConnectionError):
     def __init__(self, message: str | None = None, *, retry_after: timedelta | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class RateLimited(ProviderUnavailable):
+    """The outside service wants to be asked later."""
+
+    code = "rate_limited"
 
 
 def describe(value: Any, limit: int = 2_000) -> str:

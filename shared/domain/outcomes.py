@@ -6,7 +6,7 @@ import traceback
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from shared.domain.errors import Fatal, ProviderUnavailable, Retry, describe
+from shared.domain.errors import Fatal, ProviderUnavailable, RateLimited, Retry, describe
 
 LONGEST_WAIT_SECONDS = 365 * 86_400
 
@@ -23,7 +23,8 @@ class Failed:
     """The handler raised.
 
     ``lineage`` names the error's class and its bases as ``module.Class``, most derived first:
-    all that is left of a class once it has crossed a process boundary.
+    all that is left of a class once it has crossed a process boundary. ``is_free``: it came too early, and
+    costs no attempt.
     """
 
     type: str
@@ -33,6 +34,7 @@ class Failed:
     is_fatal: bool = False
     is_deferral: bool = False
     retry_after: timedelta | None = None
+    is_free: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def failure_of(error: BaseException, *, traceback_limit: int = 16_000) -> Failed
         is_fatal=isinstance(error, Fatal),
         is_deferral=isinstance(error, Retry),
         retry_after=_wait_asked_for(error),
+        is_free=isinstance(error, RateLimited),
     )
 
 

@@ -46,6 +46,8 @@ class NewTask:
     traceparent: str | None = None
     callback_url: str | None = None
     unique_key: bytes | None = None
+    limits: str = ""
+    """The names of its limits: see ``shared.domain.limits``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Task:
     finished_at: datetime | None
     request_id: str | None
     traceparent: str | None
+    limits: str = ""
 
     @property
     def duration(self) -> float | None:
@@ -109,6 +112,7 @@ class ClaimedTask:
     traceparent: str | None
     losses: int = 0
     crashes: int = 0
+    limits: str = ""
 
     @property
     def is_suspect(self) -> bool:

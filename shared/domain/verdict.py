@@ -65,6 +65,11 @@ def released() -> Verdict:
     return Verdict(Status.RETRYING, AttemptOutcome.RELEASED, keeps_attempt=False)
 
 
+def deferred(error: TaskError, delay: timedelta) -> Verdict:
+    """It came too early: given back as on a stop, with the reason, and not before ``delay``."""
+    return Verdict(Status.RETRYING, AttemptOutcome.RELEASED, error=error, delay=delay, keeps_attempt=False)
+
+
 def crashed() -> Verdict:
     """Again at once, alone in a process, and it costs no attempt: perhaps the task was a bystander."""
     return Verdict(Status.RETRYING, AttemptOutcome.LOST, keeps_attempt=False, is_crash=True)
@@ -128,12 +133,18 @@ def _after_failure(
     jitter: float,
     scale: float,
 ) -> Verdict:
+    if facts.is_free:
+        error = TaskError(facts.type, facts.message, retryable=True)
+        return deferred(error, _bounded(facts.retry_after or timedelta(0)))
     delay = _delay(at, facts, policy, jitter, scale)
     error = TaskError(facts.type, facts.message, retryable=delay is not None, traceback=facts.traceback)
     if delay is None or at.attempt >= at.max_attempts:
         return failed(error, outcome or AttemptOutcome.FAILED)
-    bounded = min(max(delay, timedelta(0)), LONGEST_DELAY)
-    return retried(error, bounded, outcome or AttemptOutcome.RETRIED)
+    return retried(error, _bounded(delay), outcome or AttemptOutcome.RETRIED)
+
+
+def _bounded(delay: timedelta) -> timedelta:
+    return min(max(delay, timedelta(0)), LONGEST_DELAY)
 
 
 def _delay(at: Attempted, facts: Failed, policy: RetryPolicy, jitter: float, scale: float) -> timedelta | None:

@@ -14,7 +14,7 @@ from typing import assert_never
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.broker.announce import Final, announce_cancels, announce_finals, forget
-from shared.broker.hints import Hint
+from shared.broker.hints import hint_of
 from shared.db.statements import bulk as statements
 from shared.db.statements import operations as rows
 from shared.db.statements.bulk import Moved
@@ -141,7 +141,7 @@ async def _tell(stores: Stores, action: BulkAction, moved: list[Moved]) -> None:
         case BulkAction.CANCEL:
             await _tell_cancelled(stores, moved)
         case BulkAction.RETRY:
-            stores.hint([Hint(task.id, task.queue, task.priority) for task in moved])
+            stores.hint([hint_of(task.id, task.queue, task.priority, task.limits) for task in moved])
         case BulkAction.DELETE:
             await forget(stores.broker, [task.id for task in moved])
         case _:

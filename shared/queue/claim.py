@@ -27,7 +27,12 @@ async def claim_hinted(
     return sorted(claimed, key=lambda task: order[task.id])
 
 
-async def claim_next(stores: Stores, who: Claimant, most: int, *, lease: UUID | None = None) -> list[ClaimedTask]:
-    """Own up to ``most`` due tasks without any hint. Raises: StoreUnavailable."""
+async def claim_next(
+    stores: Stores, who: Claimant, most: int, *, lease: UUID | None = None, after: int = 0
+) -> list[ClaimedTask]:
+    """Own up to ``most`` due tasks without any hint; tenants take turns, beginning behind ``after``.
+
+    Raises: StoreUnavailable.
+    """
     async with stores.db.lane("claim") as lane:
-        return await statements.claim_by_order(lane, who, lease or uuid4(), most)
+        return await statements.claim_by_order(lane, who, lease or uuid4(), most, after=after)

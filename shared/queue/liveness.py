@@ -119,4 +119,5 @@ async def _told(stores: Stores, tasks: list[Task]) -> None:
     finals = [task for task in tasks if task.status.is_final]
     if finals:
         await announce_finals(stores.broker, [final_of(task) for task in finals], stores.settings.result_ttl)
-    hint(stores, [task for task in tasks if not task.status.is_final])
+    # One that ended leaves its place under a limit to others.
+    hint(stores, [task for task in tasks if task.limits or not task.status.is_final])

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from shared.broker.announce import Final, announce_finals
-from shared.broker.hints import LUA_BATCH, Hint
+from shared.broker.hints import LUA_BATCH, hint_of
 from shared.broker.throughput import throughput
 from shared.db.statements import queues as statements
 from shared.db.statements.queues import Cancelled, Load, Place
@@ -93,7 +93,7 @@ async def resume(stores: Stores, tenant_id: int, name: str, by: Actor | None = N
         await statements.set_paused(session, tenant_id, name, is_paused=False)
         await note(session, by, "queue.resume", name)
         due = await statements.next_due(session, tenant_id, name, most=LUA_BATCH)
-    stores.hint([Hint(task_id, name, priority) for task_id, priority in due])
+    stores.hint([hint_of(task_id, name, priority, limits) for task_id, priority, limits in due])
 
 
 async def purge(stores: Stores, tenant_id: int, name: str, by: Actor | None = None) -> Purged:

@@ -5,7 +5,7 @@ Nobody leads, so nobody's death is waited for. Which ticks are due is PostgreSQL
 
 from __future__ import annotations
 
-from shared.broker.hints import Hint
+from shared.broker.hints import hint_of
 from shared.db.statements import ticks as statements
 from shared.db.statements.ticks import Coming, Due
 from shared.domain.errors import InputRefused
@@ -14,7 +14,9 @@ from shared.domain.schedule import agenda, timing_of
 from shared.domain.unique import key_of
 from shared.logs import get_logger
 from shared.queue.stores import Stores
+from shared.queue.submit import limits_of
 from shared.registry import Registry
+from shared.settings import Settings
 
 LOOK_SECONDS = 2.0
 """A schedule made or changed elsewhere is seen as soon as that."""
@@ -32,9 +34,9 @@ async def make_due_ticks(stores: Stores, registry: Registry) -> float:
     """Make what is due; returns the seconds until the next look pays. Raises: StoreUnavailable."""
     async with stores.db.autocommit() as session:
         found = await statements.coming(session, types=registry.types, within=LOOK_SECONDS, most=SCHEDULES_AT_ONCE)
-        due, is_all = _due(registry, [one for one in found if one.next_run <= one.now])
+        due, is_all = _due(registry, stores.settings, [one for one in found if one.next_run <= one.now])
         made = await statements.make(session, due, priority=PRIORITY) if due else []
-    stores.hint([Hint(task.id, task.queue, task.priority) for task in made])
+    stores.hint([hint_of(task.id, task.queue, task.priority, task.limits) for task in made])
     if made:
         log.debug("ticks_made", tasks=len(made))
     if not is_all or len(found) == SCHEDULES_AT_ONCE:
@@ -50,12 +52,12 @@ async def prune_ticks(stores: Stores) -> None:
         await statements.prune(session, after=TICKS_KEPT_SECONDS, most=PRUNED_AT_ONCE)
 
 
-def _due(registry: Registry, found: list[Coming]) -> tuple[list[Due], bool]:
+def _due(registry: Registry, settings: Settings, found: list[Coming]) -> tuple[list[Due], bool]:
     """As many of ``found`` as one statement takes; whether that is all."""
     due: list[Due] = []
     for index, schedule in enumerate(found):
         try:
-            due.append(_planned(registry, schedule))
+            due.append(_planned(registry, settings, schedule))
         except InputRefused as error:
             # It ticked when it was made: this machine lacks its time zone, and another may have it.
             log.warning("schedule_unreadable", schedule=str(schedule.id), reason=str(error))
@@ -64,19 +66,21 @@ def _due(registry: Registry, found: list[Coming]) -> tuple[list[Due], bool]:
     return due, True
 
 
-def _planned(registry: Registry, schedule: Coming) -> Due:
+def _planned(registry: Registry, settings: Settings, schedule: Coming) -> Due:
     definition = registry.get(schedule.type)
     timing = timing_of(schedule.cron, schedule.every, schedule.timezone, schedule.created_at)
+    queue = schedule.queue or definition.queue
     planned = agenda(timing, schedule.next_run, schedule.now, schedule.catch_up)
     return Due(
         schedule.id,
         schedule.version,
         [(tick, new_id()) for tick in planned.ticks],
         planned.next_run,
-        schedule.queue or definition.queue,
+        queue,
         definition.timeout,
         definition.max_attempts,
         _unique_key(registry, schedule),
+        limits_of(definition, settings, queue),
     )
 
 

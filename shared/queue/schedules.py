@@ -129,7 +129,7 @@ class Schedules:
         request = Request(
             found.type, found.input, queue=found.queue, tags=[f"schedule:{found.name}"], metadata=metadata
         )
-        return plan(self._registry, self._stores.settings.queues, request)
+        return plan(self._registry, self._stores.settings, request)
 
     def _changed(self, found: Schedule, changes: dict[str, Any], now: datetime) -> Schedule:
         if found.is_builtin and changes.keys() - {"enabled"}:
@@ -151,7 +151,7 @@ class Schedules:
         check_zone(asked.timezone)
         if asked.cron is not None:
             check_cron(asked.cron, asked.timezone, now)
-        plan(self._registry, self._stores.settings.queues, Request(asked.type, asked.input, queue=asked.queue))
+        plan(self._registry, self._stores.settings, Request(asked.type, asked.input, queue=asked.queue))
 
 
 def _armed(schedule: Schedule, now: datetime) -> Schedule:

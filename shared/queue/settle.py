@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from shared.broker.announce import Final, announce_finals, final_of
-from shared.broker.hints import Hint
+from shared.broker.hints import Hint, hint_of
 from shared.db.statements import lookup, moves
 from shared.db.statements import settle as statements
 from shared.db.statements.settle import Settled, Settlement
@@ -29,10 +29,16 @@ async def settle(stores: Stores, settlements: Sequence[Settlement]) -> list[Sett
     finals = [final for s in settlements if (final := _final(s, written.get(s.id), found))]
     if finals:
         await announce_finals(stores.broker, finals, stores.settings.result_ttl)
-    stores.hint(
-        [Hint(t.id, t.queue, t.priority, round(t.delay * 1000)) for t in written.values() if t.status.is_waiting]
-    )
+    stores.hint([hint for t in written.values() for hint in _hints(t)])
     return [written.get(s.id) for s in settlements]
+
+
+def _hints(task: Settled) -> Iterator[Hint]:
+    """Of the task itself, if it waits again; and of the others that waited for its place under a limit."""
+    if task.status.is_waiting:
+        yield hint_of(task.id, task.queue, task.priority, task.limits, round(task.delay * 1000))
+    if task.limits:
+        yield hint_of(task.id, task.queue, task.priority, task.limits)
 
 
 def _final(settlement: Settlement, now: Settled | None, found: dict[UUID, Task]) -> Final | None:

@@ -7,18 +7,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shared.broker.hints import Hint
+from shared.broker.hints import hint_of
 from shared.db.lane import Runner
 from shared.db.session import LONG_SECONDS
 from shared.db.statements import submit as statements
+from shared.domain.definition import TaskDefinition
 from shared.domain.errors import InputRefused
 from shared.domain.ids import new_id
+from shared.domain.limits import limits_text
 from shared.domain.states import Status
 from shared.domain.task import NewTask, Task
 from shared.domain.unique import key_of
 from shared.queue.stores import Stores
 from shared.queue.unique import insert_or_find
 from shared.registry import Registry
+from shared.settings import Settings
 
 SHARED_WRITE_TASKS = 100
 """More tasks than that are written by themselves: they would hold up those that share the write."""
@@ -42,9 +45,10 @@ class Request:
     request_id: str | None = None
     traceparent: str | None = None
     callback_url: str | None = None
+    concurrency_key: str | None = None
 
 
-def plan(registry: Registry, known_queues: Sequence[str], request: Request) -> NewTask:
+def plan(registry: Registry, settings: Settings, request: Request) -> NewTask:
     """A task ready to store.
 
     Raises: UnknownTaskType; InputRefused (pointers relative to the request: ``/input/…``, ``/queue``).
@@ -56,8 +60,8 @@ def plan(registry: Registry, known_queues: Sequence[str], request: Request) -> N
     except InputRefused as refused:
         raise InputRefused([("/input" + pointer, detail) for pointer, detail in refused.problems]) from None
     queue = request.queue or definition.queue
-    if queue not in known_queues and queue != definition.queue:
-        raise InputRefused([("/queue", f"There is no queue {queue!r}. Known: {', '.join(known_queues)}.")])
+    if queue not in settings.queues and queue != definition.queue:
+        raise InputRefused([("/queue", f"There is no queue {queue!r}. Known: {', '.join(settings.queues)}.")])
     return NewTask(
         id=new_id(),
         type=request.type,
@@ -75,6 +79,17 @@ def plan(registry: Registry, known_queues: Sequence[str], request: Request) -> N
         traceparent=request.traceparent,
         callback_url=request.callback_url,
         unique_key=unique_key,
+        limits=limits_of(definition, settings, queue, request.concurrency_key),
+    )
+
+
+def limits_of(definition: TaskDefinition, settings: Settings, queue: str, key: str | None = None) -> str:
+    """The names of the limits that a task of this type has in this queue."""
+    has_own = definition.concurrency is not None or definition.rate is not None
+    return limits_text(
+        type=definition.type if has_own else None,
+        queue=queue if queue in settings.queue_concurrency else None,
+        key=key,
     )
 
 
@@ -112,7 +127,7 @@ def _has_keys(tasks: Sequence[NewTask]) -> bool:
 
 def hint(stores: Stores, tasks: Sequence[Task]) -> None:
     """Hint committed ``tasks``: behind the answer, droppable."""
-    stores.hint([Hint(t.id, t.queue, t.priority, delay_ms(t)) for t in tasks])
+    stores.hint([hint_of(t.id, t.queue, t.priority, t.limits, delay_ms(t)) for t in tasks])
 
 
 def delay_ms(task: Task) -> int:
@@ -149,4 +164,5 @@ def _as_stored(tenant_id: int, task: NewTask, inserted: statements.Inserted) -> 
         finished_at=None,
         request_id=task.request_id,
         traceparent=task.traceparent,
+        limits=task.limits,
     )

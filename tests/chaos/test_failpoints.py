@@ -14,6 +14,7 @@ from sqlalchemy import AsyncAdaptedQueuePool
 from shared.domain.errors import Conflict, StoreUnavailable
 from shared.domain.states import Status
 from shared.queue.claim import claim_next
+from shared.queue.limits import LimitedClaims
 from shared.queue.liveness import rescue
 from shared.queue.settle import expire
 from shared.queue.stores import Stores
@@ -24,10 +25,12 @@ from tests.support.scenes.making import die, ended, execute
 from tests.support.stores import registered
 from tests.support.stories import (
     DONE,
+    ONE_AT_ONCE,
     Story,
     auditing,
     cancelling,
     claiming,
+    claiming_under_a_limit,
     expiring,
     nothing,
     one_failed,
@@ -37,6 +40,7 @@ from tests.support.stories import (
     one_runs_and_would_be_retried,
     one_runs_unknown,
     one_waits,
+    one_waits_for_a_limit,
     polling,
     rescuing,
     retrying,
@@ -77,6 +81,14 @@ ACTS = {
         ("completed", "lost completed", "released completed"),
         by_worker=True,
         is_repeated=False,
+    ),
+    "claim under a limit": Act(
+        one_waits_for_a_limit,
+        claiming_under_a_limit,
+        ("completed", "lost completed", "released completed"),
+        by_worker=True,
+        is_repeated=False,
+        awaits=7,
     ),
     "settle an end": Act(
         one_runs,
@@ -181,7 +193,9 @@ async def _recovered(act: Act, said: BaseException | None, story: Story) -> None
     await rescue(stores)
     await expire(stores)
     await settling(story, stores)
-    for run in await claim_next(stores, await registered(stores), 10):
+    who = await registered(stores)
+    limited = await LimitedClaims(stores, who, ONE_AT_ONCE).claim(10)
+    for run in [*limited, *await claim_next(stores, who, 10)]:
         await ended(stores, run, DONE)
 
 

@@ -12,7 +12,18 @@ from pydantic import SecretStr
 from shared.queue.stores import Stores
 from shared.settings import Settings
 from tests.support.mutations import Both, Code, Mutation, Schema, Sql, alter, without
-from tests.support.scenes import bulk, keys, liveness, lost_words, moves, operations, ownership, ticking, webhooks
+from tests.support.scenes import (
+    bulk,
+    keys,
+    limits,
+    liveness,
+    lost_words,
+    moves,
+    operations,
+    ownership,
+    ticking,
+    webhooks,
+)
 from tests.support.scenes.liveness import a_watch
 from tests.support.scenes.making import Scene, by_hint, by_poll
 from tests.support.scenes.moves import somebody_writes
@@ -31,6 +42,9 @@ CARRY = "shared.db.statements.webhooks"
 BULK = "shared.db.statements.bulk"
 KEYS_STORED = "shared.db.statements.keys"
 
+COUNT = "shared.db.statements.limits"
+
+TRY_LIMIT = "pg_try_advisory_xact_lock(hashtextextended('limit ' || n.name, 0))"
 LOCKED = "FOR NO KEY UPDATE SKIP LOCKED"
 TRY_LOCK = "pg_try_advisory_xact_lock(hashtextextended(CAST(:tenant_id AS text) || ':' || CAST(:key AS text), 0))"
 NO_LOCK = Sql(KEY_LOCK, TRY_LOCK, "CAST(:tenant_id AS text) || CAST(:key AS text) IS NOT NULL")
@@ -302,11 +316,14 @@ OPERATIONS = [
     *(
         Guard(
             f"tenant of the pause in {way}",
-            Sql(where, "q.tenant_id = t.tenant_id AND ", ""),
+            Sql(where, tenant, ""),
             operations.another_tenant_pauses(claim),
             "another tenant's pause held a task",
         )
-        for way, where, claim in (("claim by id", BY_IDS, by_hint), ("poll", BY_ORDER, by_poll))
+        for way, where, tenant, claim in (
+            ("claim by id", BY_IDS, "q.tenant_id = t.tenant_id AND ", by_hint),
+            ("poll", BY_ORDER, "q.tenant_id = line.tenant_id AND ", by_poll),
+        )
     ),
     Guard(
         "wait for claims in pause",
@@ -322,7 +339,7 @@ OPERATIONS = [
     Guard("SKIP LOCKED in purge", Sql(PURGE, LOCKED, ""), operations.a_purge_meets_a_lock, "a purge waited for a lock"),
     Guard(
         "tenant in purge",
-        Sql(PURGE, "t.tenant_id + 0 = :tenant_id", ":tenant_id > 0"),
+        Sql(PURGE, "t.tenant_id = :tenant_id", ":tenant_id > 0"),
         operations.a_purge_of_another_tenant,
         "a purge took another tenant's task",
     ),
@@ -491,7 +508,57 @@ KEYS = [
         "a key that has ended was let in",
     ),
 ]
-GUARDS = [*BULK_VERBS, *UNIQUE, *OWNERSHIP, *MOVES, *LIVENESS, *LOST_WORDS, *SCHEDULES, *OPERATIONS, *WEBHOOKS, *KEYS]
+LIMITS = [
+    Guard(
+        "lock of a limit",
+        Sql(f"{COUNT}:LOCK", TRY_LIMIT, "n.name IS NOT NULL"),
+        limits.two_limited_claims_meet,
+        "a limit was exceeded",
+    ),
+    Guard(
+        "count of what runs",
+        Sql(f"{COUNT}:RUNNING", "t.status = 'PROCESSING'", "t.status = 'COMPLETED'"),
+        limits.another_claim_comes(limits.ONE, "a limit was exceeded"),
+        "a limit was exceeded",
+    ),
+    Guard(
+        "use of a rate",
+        Sql(f"{COUNT}:AHEAD", "r.busy_until > now()", "false"),
+        limits.another_claim_comes(limits.HOURLY, "a rate was exceeded"),
+        "a rate was exceeded",
+    ),
+    *(
+        Guard(
+            f"limits in {way}",
+            Sql(where, old, "true"),
+            limits.a_claim_that_does_not_count(claim),
+            "a claim that counts nothing took a task with a limit",
+        )
+        for way, where, old, claim in (
+            ("claim by id", BY_IDS, "t.limits = ''", by_hint),
+            ("poll", BY_ORDER, "t.limits = line.limits", by_poll),
+        )
+    ),
+    Guard(
+        "share of a tenant",
+        Sql(BY_ORDER, "/ line.sharers", "/ 1"),
+        limits.a_tenant_has_a_backlog,
+        "a tenant waits behind the backlog of another",
+    ),
+]
+GUARDS = [
+    *OWNERSHIP,
+    *MOVES,
+    *LIVENESS,
+    *LOST_WORDS,
+    *SCHEDULES,
+    *OPERATIONS,
+    *WEBHOOKS,
+    *BULK_VERBS,
+    *UNIQUE,
+    *KEYS,
+    *LIMITS,
+]
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name.replace(" ", "-"))

@@ -109,6 +109,8 @@ def shown(default: object) -> str:
     match value:
         case None | ():
             return "unset"
+        case dict() if not value:
+            return "unset"
         case bool():
             return f"`{str(value).lower()}`"
         case tuple():

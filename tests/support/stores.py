@@ -55,7 +55,7 @@ async def empty(stores: Stores) -> None:
                 " webhook_deliveries, webhook_secrets, operations, audit_log RESTART IDENTITY"
             )
         )
-        await session.execute(text("TRUNCATE schedule_ticks, hourly_stats"))
+        await session.execute(text("TRUNCATE schedule_ticks, hourly_stats, rates"))
         await session.execute(text("DELETE FROM schedules WHERE NOT is_builtin"))
         await session.execute(text("UPDATE schedules SET enabled = true, last_run = NULL"))
         await session.execute(text("DELETE FROM tenants WHERE id <> 1"))

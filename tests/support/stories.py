@@ -8,11 +8,13 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.domain.ids import new_id
+from shared.domain.limits import Limits
 from shared.domain.task import ClaimedTask, NewTask
 from shared.domain.verdict import Verdict, completed, failed
 from shared.queue.cancel import cancel
 from shared.queue.claim import Claimant, claim_hinted, claim_next
 from shared.queue.idempotency import Answer, once
+from shared.queue.limits import LimitedClaims
 from shared.queue.liveness import release_unknown, rescue
 from shared.queue.retry import retry
 from shared.queue.settle import expire
@@ -22,6 +24,8 @@ from tests.support.scenes.making import AT_ONCE, ERROR, die, ended, execute, run
 from tests.support.verbs import TENANT
 
 DONE = completed("1")
+LIMIT = "type:simple_calculation"
+ONE_AT_ONCE = Limits({LIMIT: 1})
 
 
 @dataclass
@@ -63,6 +67,10 @@ async def nothing(story: Story) -> None:
 
 async def one_waits(story: Story) -> None:
     story.task_id = (await submitted(story.stores)).id
+
+
+async def one_waits_for_a_limit(story: Story) -> None:
+    story.task_id = (await submitted(story.stores, limits=LIMIT)).id
 
 
 async def one_is_late(story: Story) -> None:
@@ -124,6 +132,11 @@ async def claiming(story: Story, over: Stores) -> None:
 
 async def polling(story: Story, over: Stores) -> None:
     for run in await claim_next(over, story.who, 10, lease=uuid4()):
+        story.owns(run)
+
+
+async def claiming_under_a_limit(story: Story, over: Stores) -> None:
+    for run in await LimitedClaims(over, story.who, ONE_AT_ONCE).claim(10, lease=uuid4()):
         story.owns(run)
 
 

@@ -151,6 +151,10 @@ class _OneTransaction:
         yield self._session
 
     @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        yield self._session
+
+    @asynccontextmanager
     async def lane(self, _: str) -> AsyncIterator[AsyncSession]:
         yield self._session
 

@@ -9,13 +9,15 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 from uuid import UUID
 
-from shared.broker.hints import Taken
+from shared.broker.hints import LIMITED, Taken
 from shared.broker.wake import Waker
 from shared.children import end
 from shared.domain.errors import StoreUnavailable
+from shared.domain.limits import Limits
 from shared.domain.task import ClaimedTask
 from shared.logs import get_logger
 from shared.queue.claim import Claimant, claim_hinted, claim_next
+from shared.queue.limits import LimitedClaims
 from shared.queue.stores import Stores
 from worker.engine.slots import Slots
 
@@ -36,9 +38,19 @@ class Starts(Protocol):
 class Pump:
     """Claims for one worker, and starts what it claimed."""
 
-    def __init__(self, stores: Stores, who: Claimant, slots: Slots, waker: Waker, executions: Starts) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        who: Claimant,
+        slots: Slots,
+        waker: Waker,
+        executions: Starts,
+        limited: LimitedClaims | None = None,
+    ) -> None:
         self._stores = stores
         self._who = who
+        self._limited = limited or LimitedClaims(stores, who, Limits())
+        self._last_tenant = 0
         self._slots = slots
         self._waker = waker
         self._executions = executions
@@ -77,7 +89,7 @@ class Pump:
                 await self._pause(OUTAGE_PAUSE_SECONDS)
                 continue
             if not started:
-                if burst and self._slots.all_free:
+                if burst and self._slots.all_free and self._limited.seconds > 0:
                     return
                 await self._idle()
 
@@ -97,6 +109,8 @@ class Pump:
         """
         if time.monotonic() >= self._next_poll and (polled := await self._poll(free, lease)):
             return polled
+        if self._limited.has_turn() and (limited := await self._limited.claim(free, lease=lease)):
+            return limited
         while not self._stopping.is_set() and (taken := await self._take(free)).ids:
             if claimed := await claim_hinted(self._stores, self._who, taken.ids, lease=lease):
                 return claimed
@@ -108,14 +122,23 @@ class Pump:
         if taken is None:
             return Taken([], None)
         self._next_due = POLL_SECONDS if taken.next_due_ms is None else taken.next_due_ms / 1000
-        return taken
+        if LIMITED in taken.ids:
+            self._limited.notice()
+        return Taken([task_id for task_id in taken.ids if task_id != LIMITED], taken.next_due_ms)
 
     async def _poll(self, free: int, lease: UUID) -> Sequence[ClaimedTask]:
         """Claim what no hint told of. Full hands mean that there may be more."""
-        claimed = await claim_next(self._stores, self._who, free, lease=lease)
+        claimed = await claim_next(self._stores, self._who, free, lease=lease, after=self._last_tenant)
         interval = POLL_SECONDS_WITHOUT_REDIS if self._stores.broker.is_away else POLL_SECONDS
         self._next_poll = time.monotonic() + interval
-        self._more_may_wait = len(claimed) == free
+        self._limited.look_every(interval)
+        # Fewer than asked for may only mean that tenants had a share of each.
+        self._more_may_wait = bool(claimed)
+        tenants = {self._last_tenant, *(task.tenant_id for task in claimed)}
+        if claimed and len(tenants) > 1:
+            # Several wait, and hints know no turns: the next claim is a poll again.
+            self._next_poll = time.monotonic()
+        self._last_tenant = claimed[-1].tenant_id if claimed else self._last_tenant
         return claimed
 
     async def _idle(self) -> None:
@@ -123,7 +146,7 @@ class Pump:
         if self._stores.broker.is_away:
             # A poll planned while Redis was there would come late: now it is all there is.
             self._next_poll = min(self._next_poll, time.monotonic() + POLL_SECONDS_WITHOUT_REDIS)
-        seconds = max(0.0, min(self._next_poll - time.monotonic(), self._next_due))
+        seconds = max(0.0, min(self._next_poll - time.monotonic(), self._next_due, self._limited.seconds))
         if self._stores.broker.is_away:
             await self._pause(min(seconds, POLL_SECONDS_WITHOUT_REDIS))
         elif seconds > 0:

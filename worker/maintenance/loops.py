@@ -15,6 +15,7 @@ from shared.queue.bulk import run_operations
 from shared.queue.files import sweep_files
 from shared.queue.hourly_stats import generate_hourly_stats
 from shared.queue.idempotency import prune_keys
+from shared.queue.limits import prune_rates
 from shared.queue.operations import prune_operations
 from shared.queue.retention import Cleanup
 from shared.queue.scheduler import LOOK_SECONDS, make_due_ticks, prune_ticks
@@ -57,6 +58,7 @@ CHORES = (
     Chore("prune_webhook_secrets", 3_600.0, prune_secrets),
     Chore("prune_audit", 3_600.0, prune_audit),
     Chore("prune_ticks", 60.0, prune_ticks),
+    Chore("prune_rates", 3_600.0, prune_rates),
     Chore("generate_hourly_stats", 60.0, generate_hourly_stats),
 )
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.domain.errors import Fatal, ProviderUnavailable, describe
+from shared.domain.errors import Fatal, ProviderUnavailable, RateLimited, describe
 from shared.domain.run import Usage
 
 MESSAGE_LENGTH = 500
-PASSING_STATUS = frozenset({408, 409, 425, 429})
+TOO_MANY = 429
+PASSING_STATUS = frozenset({408, 409, 425, TOO_MANY})
 # In a stream the status is long sent; these types are the caller's fault, any other may pass.
 LASTING_KINDS = frozenset(
     {
@@ -77,6 +78,8 @@ def refusal(status: int, error: Any, *, secret: str = "", retry_after: timedelta
     if secret:
         message = message.replace(secret, "***")
     text = f"the AI provider answered {status}: {describe(message, MESSAGE_LENGTH)}"
+    if status == TOO_MANY and retry_after is not None:
+        return RateLimited(text, retry_after=retry_after)
     if status in PASSING_STATUS or status >= 500:
         return ProviderUnavailable(text, retry_after=retry_after)
     return ProviderRefused(text, kind)

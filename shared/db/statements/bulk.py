@@ -48,7 +48,7 @@ BY_IDS = """
 NOBODY = f"SELECT '{NOT_FOUND}' AS reason WHERE false"
 ABSENT = f"SELECT '{NOT_FOUND}' AS reason FROM walked w WHERE NOT w.fits"
 
-TOLD = "t.id, t.status, t.queue, t.priority, t.generation, t.attempt"
+TOLD = "t.id, t.status, t.queue, t.priority, t.generation, t.attempt, t.limits"
 CANCEL = f"""moved AS (
         UPDATE tasks t SET {CANCELLED}
         FROM wanted w WHERE t.id = w.id AND t.status IN ('PENDING', 'RETRYING', 'PROCESSING')
@@ -118,7 +118,8 @@ STEP = """
         FROM next n WHERE o.id = n.id
         RETURNING {columns}
     )
-    SELECT s.*, m.id AS task_id, m.status AS task_status, m.queue, m.priority, m.generation, m.attempt, m.error
+    SELECT s.*, m.id AS task_id, m.status AS task_status, m.queue, m.priority, m.generation, m.attempt,
+           m.limits, m.error
     FROM stepped s LEFT JOIN moved m ON true ORDER BY m.id
 """
 COUNT = """
@@ -145,6 +146,7 @@ class Moved:
     priority: int
     generation: int
     attempt: int
+    limits: str
     error: TaskError | None
 
 
@@ -239,5 +241,6 @@ def _moved(rows: Sequence[Mapping[Any, Any]]) -> Iterator[Moved]:
                 row["priority"],
                 row["generation"],
                 row["attempt"],
+                row["limits"],
                 error_of(row["error"]),
             )

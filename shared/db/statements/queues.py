@@ -1,12 +1,12 @@
 """The queues of a tenant: what waits in each, which are paused, and the purge.
 
 Counts look at a bounded number of waiting rows, so that a backlog of millions costs no more than one of
-thousands. ``tasks_claim`` holds the waiting rows of all tenants by queue, priority and time, and no others.
+thousands. ``tasks_claim`` holds the waiting rows by queue, tenant, limits, priority and time, and no others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from shared.db.rows import error_of
 from shared.domain.verdict import TaskError
 
 WAITING = "t.status IN ('PENDING', 'RETRYING')"
-# Spelled so that no index of the tenant serves it: that one holds all history.
+# For what runs, spelled so that no index of the tenant serves it: that one holds all history.
 OF_TENANT = "t.tenant_id + 0 = :tenant_id"
 
 # From name to name through the index: as many steps as there are queues in which something waits.
@@ -31,21 +31,31 @@ NAMES = text(f"""
     SELECT name FROM found WHERE name IS NOT NULL
 """)
 
-# The limit stands before the tenant: else one with nothing there would read all that is others'.
+# Each priority, and beside them all that have limits.
 LOADS = text(f"""
     SELECT n.name, sum(part.waiting)::int AS waiting, sum(part.delayed)::int AS delayed, bool_or(part.is_cut) AS is_cut,
            EXTRACT(EPOCH FROM now() - min(part.oldest))::float8 AS oldest_age
     FROM unnest(CAST(:names AS text[])) AS n (name)
-    CROSS JOIN generate_series(0, 9) AS p (priority)
+    CROSS JOIN generate_series(0, 10) AS p (priority)
     CROSS JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE seen.is_ours AND seen.run_at <= now()) AS waiting,
-               count(*) FILTER (WHERE seen.is_ours AND seen.run_at > now()) AS delayed,
-               min(seen.run_at) FILTER (WHERE seen.is_ours AND seen.run_at <= now()) AS oldest,
+        SELECT count(*) FILTER (WHERE seen.run_at <= now()) AS waiting,
+               count(*) FILTER (WHERE seen.run_at > now()) AS delayed,
+               min(seen.run_at) FILTER (WHERE seen.run_at <= now()) AS oldest,
                count(*) >= :most AS is_cut
         FROM (
-            SELECT t.run_at, t.tenant_id = :tenant_id AS is_ours FROM tasks t
-            WHERE t.queue = n.name AND t.priority = p.priority AND {WAITING}
-            ORDER BY t.run_at LIMIT :most
+            (
+                SELECT t.run_at FROM tasks t
+                WHERE t.queue = n.name AND t.tenant_id = :tenant_id AND t.limits = '' AND t.priority = p.priority
+                      AND {WAITING}
+                ORDER BY t.run_at LIMIT :most
+            )
+            UNION ALL
+            (
+                SELECT t.run_at FROM tasks t
+                WHERE p.priority = 10 AND t.queue = n.name AND t.tenant_id = :tenant_id AND t.limits > ''
+                      AND {WAITING}
+                LIMIT :most
+            )
         ) seen
     ) part
     GROUP BY n.name
@@ -77,9 +87,9 @@ STILL_CLAIMING = text("""
 """)
 
 NEXT_DUE = text(f"""
-    SELECT t.id, t.priority FROM tasks t
-    WHERE t.queue = :queue AND {WAITING} AND t.run_at <= now() AND {OF_TENANT}
-    ORDER BY t.priority, t.run_at LIMIT :most
+    SELECT t.id, t.priority, t.limits FROM tasks t
+    WHERE t.queue = :queue AND {WAITING} AND t.run_at <= now() AND t.tenant_id = :tenant_id
+    ORDER BY t.limits, t.priority, t.run_at LIMIT :most
 """)
 
 # By the order of the index, from where the last batch ended: the entries of rows already cancelled stay in it for
@@ -87,14 +97,14 @@ NEXT_DUE = text(f"""
 PURGE = text(f"""
     WITH pick AS MATERIALIZED (
         SELECT t.id FROM tasks t
-        WHERE t.queue = :queue AND {WAITING} AND {OF_TENANT} AND t.created_at <= :before
-              AND (t.priority, t.run_at) >= (:priority, :run_at)
-        ORDER BY t.priority, t.run_at LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
+        WHERE t.queue = :queue AND {WAITING} AND t.tenant_id = :tenant_id AND t.created_at <= :before
+              AND (t.limits, t.priority, t.run_at) >= (:limits, CAST(:priority AS smallint), :run_at)
+        ORDER BY t.limits, t.priority, t.run_at LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE tasks t
     SET status = 'CANCELLED', cancel_requested = true, finished_at = now(), updated_at = now(), version = t.version + 1
     FROM pick WHERE t.id = pick.id
-    RETURNING t.id, t.generation, t.attempt, t.error, t.priority, t.run_at
+    RETURNING t.id, t.generation, t.attempt, t.error, t.limits, t.priority, t.run_at
 """)
 
 
@@ -112,6 +122,7 @@ class Load:
 class Place:
     """How far a purge has come in the order of claims."""
 
+    limits: str = ""
     priority: int = 0
     run_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -167,10 +178,10 @@ async def somebody_still_claims(session: AsyncSession, since: datetime) -> bool:
     return bool((await session.execute(STILL_CLAIMING, {"since": since})).scalar_one())
 
 
-async def next_due(session: AsyncSession, tenant_id: int, queue: str, *, most: int) -> list[tuple[UUID, int]]:
-    """Id and priority of the tenant's tasks that a claim would take first."""
+async def next_due(session: AsyncSession, tenant_id: int, queue: str, *, most: int) -> list[tuple[UUID, int, str]]:
+    """Id, priority and limits of the tenant's tasks that a claim would take first; those with limits come last."""
     parameters = {"tenant_id": tenant_id, "queue": queue, "most": most}
-    return [(row.id, row.priority) for row in await session.execute(NEXT_DUE, parameters)]
+    return [(row.id, row.priority, row.limits) for row in await session.execute(NEXT_DUE, parameters)]
 
 
 async def purge(
@@ -178,8 +189,8 @@ async def purge(
 ) -> list[Cancelled]:
     """Cancel up to ``most`` waiting tasks created by ``before``, from ``after`` on. Rows others hold are passed by."""
     parameters = {"tenant_id": tenant_id, "queue": queue, "before": before, "most": most}
-    rows = await session.execute(PURGE, {**parameters, "priority": after.priority, "run_at": after.run_at})
+    rows = await session.execute(PURGE, {**parameters, **asdict(after)})
     return [
-        Cancelled(row.id, row.generation, row.attempt, error_of(row.error), Place(row.priority, row.run_at))
+        Cancelled(row.id, row.generation, row.attempt, error_of(row.error), Place(row.limits, row.priority, row.run_at))
         for row in rows
     ]

@@ -36,7 +36,7 @@ SETTLE = text("""
                     CAST(:keeps_attempts AS boolean[]), CAST(:crashes AS smallint[]))
              AS u (id, lease, status, outcome, result, error, progress, delay, keeps_attempt, crashes)
         WHERE t.id = u.id AND t.lease = u.lease
-        RETURNING t.id, t.status, t.version, t.attempt, t.generation, t.queue, t.priority,
+        RETURNING t.id, t.status, t.version, t.attempt, t.generation, t.queue, t.priority, t.limits,
             EXTRACT(EPOCH FROM t.run_at - now())::float8 AS delay,
             EXTRACT(EPOCH FROM now() - old.started_at)::float8 AS duration,
             u.status = 'RETRYING' AS is_recorded, old.version AS run_version, old.attempt AS run_attempt,
@@ -46,7 +46,7 @@ SETTLE = text("""
         SELECT id, run_version, run_attempt, generation, run_worker, run_started, now(), outcome, error::jsonb
         FROM ended WHERE is_recorded
     )
-    SELECT id, status, version, attempt, generation, queue, priority, delay, duration FROM ended
+    SELECT id, status, version, attempt, generation, queue, priority, delay, duration, limits FROM ended
 """)
 
 
@@ -74,6 +74,7 @@ class Settled:
     priority: int
     delay: float
     duration: float
+    limits: str = ""
 
 
 async def settle(runner: Runner, settlements: Sequence[Settlement]) -> dict[UUID, Settled]:

@@ -18,19 +18,20 @@ from shared.domain.task import NewTask
 # prepared statement for any number of rows. An array of arrays would be flattened, so tags travel as JSON.
 INSERT_PLAIN = """
     INSERT INTO tasks (id, tenant_id, type, queue, priority, max_attempts, timeout, input, metadata, tags,
-                       request_id, traceparent, expires_at, run_at, callback_url{column})
+                       request_id, traceparent, expires_at, run_at, callback_url, limits{column})
     SELECT u.id, u.tenant_id, u.type, u.queue, u.priority, u.max_attempts, u.timeout, u.input::jsonb,
            u.metadata::jsonb, (SELECT array_agg(tag) FROM jsonb_array_elements_text(u.tags::jsonb) AS tag),
            u.request_id, u.traceparent, u.expires_at,
-           COALESCE(u.run_at, now() + make_interval(secs => u.delay)), u.callback_url{value}
+           COALESCE(u.run_at, now() + make_interval(secs => u.delay)), u.callback_url, u.limits{value}
     FROM unnest(CAST(:ids AS uuid[]), CAST(:tenant_ids AS integer[]), CAST(:types AS text[]),
                 CAST(:queues AS text[]), CAST(:priorities AS smallint[]),
                 CAST(:max_attempts AS smallint[]), CAST(:timeouts AS double precision[]), CAST(:inputs AS text[]),
                 CAST(:metadatas AS text[]), CAST(:tags AS text[]), CAST(:request_ids AS text[]),
                 CAST(:traceparents AS text[]), CAST(:expires_ats AS timestamptz[]), CAST(:run_ats AS timestamptz[]),
-                CAST(:delays AS double precision[]), CAST(:callback_urls AS text[]){array})
+                CAST(:delays AS double precision[]), CAST(:callback_urls AS text[]),
+                CAST(:limits AS text[]){array})
          AS u (id, tenant_id, type, queue, priority, max_attempts, timeout, input, metadata, tags, request_id,
-               traceparent, expires_at, run_at, delay, callback_url{name})
+               traceparent, expires_at, run_at, delay, callback_url, limits{name})
     {conflict}
     RETURNING id, created_at, run_at, run_at > now() AS is_scheduled
 """
@@ -69,6 +70,7 @@ def parameters_of(owned: Sequence[tuple[int, NewTask]]) -> dict[str, Any]:
         "run_ats": [t.run_at for t in tasks],
         "delays": [t.delay for t in tasks],
         "callback_urls": [t.callback_url for t in tasks],
+        "limits": [t.limits for t in tasks],
     }
 
 

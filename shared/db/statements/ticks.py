@@ -30,11 +30,12 @@ MAKE = text("""
     WITH asked AS (
         SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS integer[]), CAST(:next_runs AS timestamptz[]),
                              CAST(:queues AS text[]), CAST(:timeouts AS double precision[]),
-                             CAST(:max_attempts AS smallint[]), CAST(:unique_keys AS bytea[]))
-            AS a (id, version, next_run, queue, timeout, max_attempts, unique_key)
+                             CAST(:max_attempts AS smallint[]), CAST(:unique_keys AS bytea[]),
+                             CAST(:limits AS text[]))
+            AS a (id, version, next_run, queue, timeout, max_attempts, unique_key, limits)
     ), pick AS MATERIALIZED (
         SELECT s.id, s.tenant_id, s.name, s.type, s.input, a.next_run, a.queue, a.timeout, a.max_attempts,
-               a.unique_key
+               a.unique_key, a.limits
         FROM schedules s JOIN asked a ON a.id = s.id AND a.version = s.version
         ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED
     ), made AS (
@@ -51,16 +52,16 @@ MAKE = text("""
         FROM pick p WHERE s.id = p.id
     )
     INSERT INTO tasks AS t (id, tenant_id, type, queue, priority, max_attempts, timeout, input, tags, metadata,
-                            unique_key)
+                            limits, unique_key)
     SELECT m.task_id, p.tenant_id, p.type, p.queue, :priority, p.max_attempts, p.timeout, p.input,
            ARRAY['schedule:' || p.name],
            jsonb_build_object('schedule_id', p.id, 'schedule', p.name, 'tick',
                               to_char(m.tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
-           p.unique_key
+           p.limits, p.unique_key
     FROM made m JOIN pick p ON p.id = m.schedule_id
     ON CONFLICT (tenant_id, type, unique_key)
         WHERE unique_key IS NOT NULL AND status IN ('PENDING', 'RETRYING', 'PROCESSING') DO NOTHING
-    RETURNING t.id, t.queue, t.priority
+    RETURNING t.id, t.queue, t.priority, t.limits
 """)
 
 PRUNE = text("""
@@ -104,6 +105,7 @@ class Due:
     timeout: float
     max_attempts: int
     unique_key: bytes | None
+    limits: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class Made:
     id: UUID
     queue: str
     priority: int
+    limits: str
 
 
 async def coming(session: AsyncSession, *, types: Sequence[str], within: float, most: int) -> list[Coming]:
@@ -137,13 +140,14 @@ async def make(session: AsyncSession, due: Sequence[Due], *, priority: int) -> l
             "timeouts": [one.timeout for one in due],
             "max_attempts": [one.max_attempts for one in due],
             "unique_keys": [one.unique_key for one in due],
+            "limits": [one.limits for one in due],
             "of": [schedule_id for schedule_id, _, _ in ticks],
             "tick_ats": [at for _, at, _ in ticks],
             "task_ids": [task_id for _, _, task_id in ticks],
             "priority": priority,
         },
     )
-    return [Made(row.id, row.queue, row.priority) for row in rows]
+    return [Made(row.id, row.queue, row.priority, row.limits) for row in rows]
 
 
 async def prune(session: AsyncSession, *, after: float, most: int) -> int:

@@ -35,6 +35,7 @@ async def test_task_types_come_with_their_schemas(api: httpx.AsyncClient, regist
     assert set(sums["input_schema"]["properties"]) == {"a", "b", "operation"}
     assert sums["output_schema"]["properties"]
     assert sums["retry"]["kind"] == "by_error"
+    assert (sums["concurrency"], sums["rate"]) == (None, None)
 
 
 async def test_live_workers_are_listed(api: httpx.AsyncClient, stores: Stores) -> None:

@@ -56,7 +56,7 @@ async def test_a_submitted_task_is_answered_whole_and_can_be_read(api: httpx.Asy
         "tags": ["a", "b"],
         "metadata": {"k": {"deep": [1, None]}},
         "delay": None,
-        "concurrency_key": None,
+        "concurrency_key": "customer 7",
         "callback_url": None,
     }
     answer = await api.post("/api/v1/tasks", json=asked, headers={"X-Request-ID": "mine-1"})
@@ -118,7 +118,10 @@ async def test_other_types_have_no_prompt_at_the_top(api: httpx.AsyncClient) -> 
         ({**SUM, "tags": "a"}, "validation_error", "/tags"),
         ({**SUM, "tags": [1]}, "validation_error", "/tags/0"),
         ({**SUM, "metadata": [1]}, "validation_error", "/metadata"),
-        ({**SUM, "concurrency_key": "k"}, "not_available", "/concurrency_key"),
+        ({**SUM, "concurrency_key": ""}, "validation_error", "/concurrency_key"),
+        ({**SUM, "concurrency_key": "a\nb"}, "validation_error", "/concurrency_key"),
+        ({**SUM, "concurrency_key": "k" * 256}, "validation_error", "/concurrency_key"),
+        ({**SUM, "concurrency_key": 7}, "validation_error", "/concurrency_key"),
         ({**SUM, "callback_url": "http://a.example"}, "validation_error", "/callback_url"),
         ({**SUM, "callback_url": "https://127.1/"}, "validation_error", "/callback_url"),
         ({**SUM, "callback_url": "https://user:pass@a.example"}, "validation_error", "/callback_url"),

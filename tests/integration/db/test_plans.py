@@ -23,6 +23,7 @@ from shared.db.statements import (
     bulk,
     claim,
     hourly_stats,
+    limits,
     liveness,
     lookup,
     moves,
@@ -33,6 +34,7 @@ from shared.db.statements import (
 )
 from shared.db.statements.claim import Claimant
 from shared.domain.ids import new_id
+from shared.domain.limits import Line
 from shared.domain.operations import BulkAction, Operation, OperationState, Selection
 from shared.domain.states import Status
 from shared.domain.task import NewTask, TaskFilter
@@ -46,7 +48,7 @@ WHO = Claimant(WORKER, QUEUES, ("simple_calculation", "unreliable_task"))
 # Of forty tasks 32 are done, 1 failed, 1 runs, and 6 wait, 1 of them for tomorrow; of 200 tenants; ids as UUIDv7 are.
 SEED = """
     INSERT INTO tasks (id, tenant_id, type, queue, priority, status, lease, worker_id, max_attempts, timeout, input,
-                       created_at, run_at, started_at, finished_at, expires_at, tags)
+                       created_at, run_at, started_at, finished_at, expires_at, tags, limits)
     SELECT CAST(lpad(to_hex(1700000000000 + n), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0') AS uuid),
            1 + n / 40 % 200, 'simple_calculation',
            (ARRAY['urgent', 'ai_processing', 'demo_tasks'])[1 + n % 3], n / 3 % 10, s.status,
@@ -56,7 +58,9 @@ SEED = """
            now() + CASE WHEN n % 40 = 38 THEN interval '1 day' ELSE interval '-1 day' END,
            CASE WHEN s.status IN ('PROCESSING', 'COMPLETED') THEN now() - interval '1 hour' END,
            CASE WHEN s.status IN ('COMPLETED', 'FAILED') THEN now() END,
-           CASE WHEN n % 50 = 0 THEN now() + interval '1 hour' END, ARRAY['tag' || n % 100]
+           CASE WHEN n % 50 = 0 THEN now() + interval '1 hour' END, ARRAY['tag' || n % 100],
+           -- Of one tenant half have a limit, most of them the same.
+           CASE WHEN n / 40 % 200 = 3 AND n % 2 = 0 THEN 'key:' || CASE WHEN n % 80 = 0 THEN n ELSE 0 END ELSE '' END
     FROM generate_series(1, 40000) AS n,
          LATERAL (SELECT CASE WHEN n % 40 < 32 THEN 'COMPLETED' WHEN n % 40 = 32 THEN 'FAILED'
                               WHEN n % 40 = 33 THEN 'PROCESSING' WHEN n % 40 = 34 THEN 'RETRYING'
@@ -121,6 +125,7 @@ async def ids(connection: AsyncConnection) -> list[UUID]:
 Call = Callable[[AsyncSession, Sequence[UUID]], Awaitable[object]]
 NOW = datetime.now(UTC)
 OURS = 1
+LINE = Line(QUEUES[0], 4, "key:0", 3, 5, NOW)
 
 
 ONE_OF_TENANT = {"tasks_pkey", "tasks_list"}
@@ -159,6 +164,15 @@ CASES: dict[str, tuple[Call, set[str]]] = {
     "claim many hints": (lambda s, ids: claim.claim_by_ids(s, WHO, uuid4(), ids), {"tasks_pkey"}),
     "poll one": (lambda s, _: claim.claim_by_order(s, WHO, uuid4(), 1), {"tasks_claim", "tasks_pkey"}),
     "poll many": (lambda s, _: claim.claim_by_order(s, WHO, uuid4(), 100), {"tasks_claim", "tasks_pkey"}),
+    "lines": (
+        lambda s, _: limits.lines(s, WHO, most=10, most_lines=100, behind=limits.BEFORE_ALL),
+        {"tasks_limited", "tasks_claim"},
+    ),
+    "claim by lines": (
+        lambda s, _: limits.claim_by_lines(s, WHO, uuid4(), {LINE: 3}),
+        {"tasks_claim", "tasks_pkey"},
+    ),
+    "running under limits": (lambda s, _: limits.running(s), {"tasks_limited_running"}),
     "settle one": (lambda s, ids: settle.settle(s, [run_of(ids[0])]), {"tasks_pkey"}),
     "settle many": (lambda s, ids: settle.settle(s, [run_of(i) for i in ids]), {"tasks_pkey"}),
     "get many": (lambda s, ids: lookup.get_tasks(s, [(OURS, i) for i in ids]), ONE_OF_TENANT),
@@ -216,9 +230,10 @@ async def test_a_hot_statement_goes_by_its_index(
     await call(cast("AsyncSession", recorded), ids)
     nodes = list(walk(await plan_of(connection, recorded, mode)))
     of_tasks = [node for node in nodes if node.get("Relation Name") == "tasks" and node["Node Type"] != "ModifyTable"]
-    if name in {"rescue", "running by queue", "names of queues"}:
+    if name in {"rescue", "running by queue", "running under limits", "names of queues"}:
         # All running tasks, or the least waiting one: the partial index holds no others.
-        of_tasks = [node for node in of_tasks if not {"tasks_running", "tasks_claim"} & {node.get("Index Name")}]
+        whole = {"tasks_running", "tasks_limited_running", "tasks_claim"}
+        of_tasks = [node for node in of_tasks if not whole & {node.get("Index Name")}]
     unbounded = [node for node in of_tasks if "Index Cond" not in node and "Recheck Cond" not in node]
     assert unbounded == [], str(unbounded)
     used = {node["Index Name"] for node in nodes if is_ours(node)}

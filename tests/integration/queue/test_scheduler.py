@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -47,6 +48,16 @@ async def test_a_due_tick_becomes_one_task_and_the_next_is_set(stores: Stores, s
     assert (task.type, task.input, task.queue, task.max_attempts) == ("simple_calculation", ADD, "demo_tasks", 4)
     now = await schedules.get(DEFAULT_TENANT, schedule.id)
     assert (now.last_run, now.next_run) == (first, first + timedelta(seconds=1))
+
+
+async def test_the_task_of_a_tick_has_the_limits_of_its_queue(stores: Stores) -> None:
+    schedule = await scheduled(stores)
+    await back_dated(stores, schedule, 1.5)
+    limited = copy.copy(stores)
+    limited.settings = stores.settings.model_copy(update={"queue_concurrency": {"demo_tasks": 2}})
+    await make_due_ticks(limited, REGISTRY)
+    [task] = await tasks_of(stores, schedule)
+    assert task.limits == "queue:demo_tasks"
 
 
 async def test_what_is_not_due_waits(stores: Stores) -> None:

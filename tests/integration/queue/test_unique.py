@@ -21,6 +21,7 @@ from shared.queue.schedules import Schedules, Wanted
 from shared.queue.settle import Settlement, settle
 from shared.queue.stores import Stores
 from shared.queue.submit import Request, plan, submit
+from shared.settings import load_settings
 from tests.support.model import observe
 from tests.support.scenes.bulk import begun
 from tests.support.scenes.making import ERROR, execute
@@ -28,11 +29,11 @@ from tests.support.scenes.ticking import back_dated
 from tests.support.unique_tasks import registry
 
 REGISTRY = registry()
-QUEUES = ("demo_tasks", "urgent")
+SETTINGS = load_settings(_env_file=None)
 
 
 def crawl(url: str = "https://a.example/", **more: Any) -> NewTask:
-    return plan(REGISTRY, QUEUES, Request("crawl", {"url": url, **more}))
+    return plan(REGISTRY, SETTINGS, Request("crawl", {"url": url, **more}))
 
 
 async def only(stores: Stores, new: NewTask, tenant_id: int = 1) -> Task:
@@ -70,8 +71,8 @@ async def test_a_key_is_taken_while_its_task_waits_or_runs_and_free_after(stores
 
 
 async def test_another_key_another_type_and_no_key_at_all_are_other_tasks(stores: Stores) -> None:
-    fetch = plan(REGISTRY, QUEUES, Request("fetch", {"url": "https://a.example/"}))
-    keyless = [plan(REGISTRY, QUEUES, Request("fetch", {"url": "https://a.example/", "depth": 0})) for _ in range(2)]
+    fetch = plan(REGISTRY, SETTINGS, Request("fetch", {"url": "https://a.example/"}))
+    keyless = [plan(REGISTRY, SETTINGS, Request("fetch", {"url": "https://a.example/", "depth": 0})) for _ in range(2)]
     tasks = [crawl(), crawl(depth=2), crawl("https://b.example/"), fetch, *keyless]
     assert [task.id for task in await submit(stores, 1, tasks)] == [task.id for task in tasks]
     assert len(await observe(stores)) == len(tasks)

@@ -115,7 +115,7 @@ async def result(job: Job) -> Any:
 
 
 async def submitted(stores: Stores, value: float = 0.0) -> Task:
-    planned = plan(discover((OWN,)), stores.settings.queues, Request("sleep", {"value": value}))
+    planned = plan(discover((OWN,)), stores.settings, Request("sleep", {"value": value}))
     return (await submit(stores, TENANT, [planned]))[0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -12,13 +13,16 @@ from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 import worker.engine.pump
 from shared.broker.wake import Waker
 from shared.domain.errors import StoreUnavailable
 from shared.domain.task import ClaimedTask, NewTask, Task
+from shared.domain.verdict import completed
 from shared.embedded.ports import free_port
 from shared.queue.claim import Claimant, claim_next
+from shared.queue.settle import Settlement, settle
 from shared.queue.stores import Stores
 from shared.queue.submit import store, submit
 from shared.settings import Settings
@@ -263,12 +267,12 @@ async def test_a_claim_that_finds_no_database_is_tried_again(
     monkeypatch.setattr(worker.engine.pump, "OUTAGE_PAUSE_SECONDS", 0.05)
     tried = 0
 
-    async def away_twice(stores: Stores, who: Claimant, most: int, *, lease: UUID) -> list[ClaimedTask]:
+    async def away_twice(stores: Stores, who: Claimant, most: int, **given: Any) -> list[ClaimedTask]:
         nonlocal tried
         tried += 1
         if tried <= 2:
             raise StoreUnavailable
-        return await claim_next(stores, who, most, lease=lease)
+        return await claim_next(stores, who, most, **given)
 
     monkeypatch.setattr(worker.engine.pump, "claim_next", away_twice)
     [task] = await unhinted(stores, [planned()])
@@ -289,3 +293,43 @@ async def test_without_redis_tasks_still_start(
         second = await submitted(stores, planned)
         await pumping.has_started(second)
         pumping.pump.stop()
+
+
+@pytest.mark.usefixtures("no_poll")
+async def test_a_task_with_a_limit_starts_by_its_hint_and_the_next_as_soon_as_it_ends(
+    stores: Stores, planned: Planned, rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.queue.limits.LATEST_SECONDS", NEVER)
+    pumping = rig()
+    await asleep(stores)
+    tasks = [await submitted(stores, planned, limits="key:a") for _ in range(3)]
+    plain = await submitted(stores, planned)
+    await pumping.has_started(plain, timeout=5)
+    for task in tasks:
+        await pumping.has_started(task, timeout=5)
+        [run] = [run for run in pumping.started if run.id == task.id]
+        assert len(pumping.started) == 2 + tasks.index(task), "one at a time"
+        await settle(stores, [Settlement(TENANT, run.id, run.lease, completed("1"), None)])
+
+
+async def test_neither_tasks_with_limits_nor_those_without_starve_the_others(
+    stores: Stores, planned: Planned, rig: MakeRig
+) -> None:
+    plain = await unhinted(stores, [planned() for _ in range(40)])
+    limited = await unhinted(stores, [planned(limits=f"key:{n}") for n in range(40)])
+    pumping = rig(slots=2, finish_after=0.001)
+    await pumping.has_started(plain[9], limited[9])
+    first = Counter(bool(run.limits) for run in pumping.started[:20])
+    assert min(first[True], first[False]) >= 5
+
+
+async def test_a_small_tenants_tasks_start_soon_though_anothers_hints_stand_before_theirs(
+    stores: Stores, planned: Planned, rig: MakeRig
+) -> None:
+    async with stores.db.autocommit() as session:
+        await session.execute(text("INSERT INTO tenants (id, name) VALUES (2, 'other') ON CONFLICT DO NOTHING"))
+    await submit(stores, TENANT, [planned() for _ in range(300)])
+    small = await submit(stores, 2, [planned() for _ in range(10)])
+    pumping = rig(slots=1, finish_after=0.0)
+    await pumping.has_started(*small)
+    assert max(place for place, run in enumerate(pumping.started) if run.tenant_id == 2) < 30

@@ -56,7 +56,7 @@ async def by_status(stores: Stores) -> dict[Status, list[Task]]:
 
 async def test_a_recycled_worker_exits_and_the_next_one_goes_on(apart: Stores, processes: Processes) -> None:
     registry = discover((OWN,))
-    planned = [plan(registry, apart.settings.queues, Request("sleep", {"value": 0.3})) for _ in range(COUNT)]
+    planned = [plan(registry, apart.settings, Request("sleep", {"value": 0.3})) for _ in range(COUNT)]
     await submit(apart, TENANT, planned)
 
     first = processes.worker(environment(apart, TASKRUNNER_MAX_TASKS_PER_WORKER="3"))

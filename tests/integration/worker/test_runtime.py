@@ -103,7 +103,7 @@ async def test_the_health_port_answers(settings: Settings, stores: Stores, monke
 
 
 async def test_a_drained_worker_gives_back_what_runs_and_is_gone(settings: Settings, stores: Stores) -> None:
-    planned = plan(discover((OWN,)), settings.queues, Request("sleep", {"value": 30}))
+    planned = plan(discover((OWN,)), settings, Request("sleep", {"value": 30}))
     async with running(settings) as (runtime, serving):
         [task] = await submit(stores, TENANT, [planned])
 

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from shared.domain.definition import Pool, TaskDefinition, TaskModel, task
+from shared.domain.rates import Rate
 from shared.domain.retry import DEFAULT_RETRY, Never
 from shared.domain.run import BlockingRun, Run
 
@@ -151,3 +152,17 @@ def test_a_definition_shows_no_code() -> None:
     shown = repr(task(type="resize")(awaited))
     assert "awaited" not in shown
     assert isinstance(task(type="resize")(awaited), TaskDefinition)
+
+
+def test_a_type_may_limit_how_many_run_and_how_many_start() -> None:
+    limited = task(type="resize", concurrency=8, rate="100/m")(awaited)
+    assert (limited.concurrency, limited.rate) == (8, Rate(100, 60.0))
+    free = task(type="resize")(awaited)
+    assert (free.concurrency, free.rate) == (None, None)
+
+
+def test_a_limit_that_lets_nothing_run_is_refused() -> None:
+    with pytest.raises(ValueError, match="concurrency must be at least 1"):
+        task(type="resize", concurrency=0)
+    with pytest.raises(ValueError, match="is no rate"):
+        task(type="resize", rate="0/m")

@@ -66,6 +66,7 @@ def test_every_error_a_route_can_meet_is_in_the_map() -> None:
         errors.MissingExtra,
         errors.OutboundRefused,
         errors.ProviderUnavailable,
+        errors.RateLimited,
     }
     tree = {c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, errors.TaskRunnerError)}
     assert {c.code for c in tree - raised_by_handlers_or_at_start} <= set(KNOWN)

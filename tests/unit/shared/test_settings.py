@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from shared.domain.errors import ConfigurationError
+from shared.domain.rates import ModelLimits, Rate
 from shared.settings import UNPREFIXED, Settings, load_settings
 
 SECRET = "s3cr3t-of-the-test"
@@ -25,6 +26,8 @@ GOOD: dict[str, tuple[str, Any]] = {
     "TASKRUNNER_TASK_MODULES": ("a.b,c", ("a.b", "c")),
     "TASKRUNNER_ARQ_SETTINGS": ("a.b.WorkerSettings", "a.b.WorkerSettings"),
     "TASKRUNNER_CONCURRENCY": ("7", 7),
+    "TASKRUNNER_QUEUE_CONCURRENCY": ("urgent=2, ai_processing=16", {"urgent": 2, "ai_processing": 16}),
+    "TASKRUNNER_KEY_CONCURRENCY": ("3", 3),
     "TASKRUNNER_API_POOL_SIZE": ("3", 3),
     "TASKRUNNER_API_POOL_OVERFLOW": ("0", 0),
     "TASKRUNNER_WORKER_POOL_SIZE": ("4", 4),
@@ -40,6 +43,11 @@ GOOD: dict[str, tuple[str, Any]] = {
     "TASKRUNNER_AI_BASE_URL": ("https://ai.example/v1", "https://ai.example/v1"),
     "TASKRUNNER_AI_API_KEY": (SECRET, SECRET),
     "TASKRUNNER_AI_MODEL": ("m-1", "m-1"),
+    "TASKRUNNER_AI_LIMITS": (
+        "org/m=1:free=60rpm/4000tpm, m-1=5tpm",
+        {"org/m=1:free": ModelLimits(Rate(60, 60.0), Rate(4_000, 60.0)), "m-1": ModelLimits(tokens=Rate(5, 60.0))},
+    ),
+    "TASKRUNNER_AI_PATIENCE": ("60", 60.0),
     "TASKRUNNER_SMTP_URL": ("smtp+starttls://u:p@mail", "smtp+starttls://u:p@mail"),
     "TASKRUNNER_MAIL_FROM": ("me@here", "me@here"),
     "TASKRUNNER_STORAGE_DIR": ("/srv/files", Path("/srv/files")),
