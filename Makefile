@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up test chaos soak chaos-peers check bench format lock clean
+.PHONY: help install install-dev up test test-browser chaos soak chaos-peers check bench format lock clean
 
 help:
 	@echo "make up       start everything on loopback (Ctrl-C stops it)"
 	@echo "make test     the whole test suite, on real servers from pip"
+	@echo "make test-browser  the dashboard in a real browser (needs the system package chromium)"
 	@echo "make chaos    every fault test, the long ones too (CHAOS_REPORT=file: recovery times, a line each)"
 	@echo "make soak     ten minutes of seeded faults under a seeded load (SECONDS=600 SEED=1)"
 	@echo "make chaos-peers  the same faults beside arq, SAQ and Celery (ten minutes)"
@@ -41,6 +42,11 @@ up: install
 # A file at a time in each of two processes, which have servers of their own.
 test: install-dev
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+# The default tests need no browser; these fail, and name what is missing, without one.
+test-browser: install-dev
+	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { echo "make test-browser needs chromium: apt-get install chromium (or CHROMIUM=path of one)"; exit 1; }
+	$(BIN)/pytest tests/browser $(ARGS)
 
 chaos: install-dev
 	$(BIN)/pytest -n 2 --dist loadgroup -m "chaos or not chaos" tests/chaos $(ARGS)

@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 
 from service import middleware, openapi, problems
 from service.auth import Authenticator
+from service.dashboard import files as dashboard
+from service.dashboard import sign_in
 from service.lifespan import stand
 from service.rate_limits import RateLimits
 from service.routes import (
@@ -92,8 +94,11 @@ def build(settings: Settings, registry: Registry) -> FastAPI:
         docs,
     ):
         app.router.routes.extend(part.router.routes)
+    # Last: the dashboard's files answer to any name below theirs.
+    app.router.routes.extend((*sign_in.router.routes, *dashboard.router.routes))
     for error in (HTTPException, RequestValidationError, TaskRunnerError):
         app.add_exception_handler(error, problems.handle)
+    app.state.authenticator = authenticator
     middleware.install(app, settings, authenticator, rates)
     openapi.install(app)
     return app

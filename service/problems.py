@@ -34,6 +34,7 @@ KNOWN: Mapping[str, tuple[int, str]] = {
     "invalid_idempotency_key": (400, "The Idempotency-Key is malformed"),
     "unauthorized": (401, "A valid API key is needed"),
     "forbidden": (403, "The API key lacks the scope"),
+    "csrf_refused": (403, "The request may be forged"),
     "anonymous_not_allowed": (403, "Only loopback is served while no API key exists"),
     "not_found": (404, "Not found"),
     "file_missing": (404, "Not found"),

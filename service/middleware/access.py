@@ -15,11 +15,13 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.auth import METRICS_READER, Authenticator
+from service.dashboard.session import principal_in
 from service.problems import Problem
 from service.rate_limits import RateLimits
 from shared.domain.errors import StoreUnavailable
 from shared.patience import in_turns
-from shared.queue.keys import LOCAL
+from shared.queue.keys import LOCAL, Principal
+from shared.queue.stores import Stores
 
 HEALTH, READY = "/health", "/health/ready"
 HEALTH_TURNS = 3
@@ -82,12 +84,18 @@ class Access:
                 )
             scope["state"]["principal"] = LOCAL
         elif needs_key:
-            principal = await self._authenticator.principal(stores, _header(scope, b"authorization"))
+            principal = await self._known(stores, scope)
             scope["state"]["principal"] = principal
             if self._rates is not None and principal.key_id is not None:
                 scope["state"]["answer_headers"], refusal = self._rates.take(principal.key_id)
                 if refusal is not None:
                     raise refusal
+
+    async def _known(self, stores: Stores, scope: Scope) -> Principal:
+        """By key, or else by the dashboard's cookie. Raises: Problem."""
+        authorization = _header(scope, b"authorization")
+        by_cookie = await principal_in(scope, stores) if authorization is None else None
+        return by_cookie or await self._authenticator.principal(stores, authorization)
 
     def _trusts_origin(self, scope: Scope) -> bool:
         """A page of another site can make a browser on this machine send simple POSTs: refuse those."""

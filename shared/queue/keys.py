@@ -51,6 +51,13 @@ async def authenticate(stores: Stores, token: str) -> Principal | None:
     return Principal(stored.tenant_id, stored.scopes, stored.id)
 
 
+async def principal_of(stores: Stores, key_id: str) -> Principal | None:
+    """Whom a key speaks for, by its id alone: for a session that was begun with it. None: it is no more."""
+    async with stores.db.autocommit() as session:
+        stored = await statements.find(session, key_id)
+    return None if stored is None else Principal(stored.tenant_id, stored.scopes, stored.id)
+
+
 async def ensure_bootstrap_key(stores: Stores) -> None:
     """Store the bootstrap key, if one is set and it is new. Raises as ``bootstrap_key`` does; StoreUnavailable."""
     key = bootstrap_key(stores.settings)

@@ -1,0 +1,53 @@
+// Charts as SVG built by code. Each says in words what it shows, for those who cannot see it.
+import { s } from "../dom.js";
+import { seconds } from "../format.js";
+import { tone } from "./badge.js";
+
+const W = 640, H = 190, LEFT = 52, BOTTOM = 24, TOP = 10, RIGHT = 8;
+const clock = (at) => new Date(at).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+function nice(top) {
+  const size = 10 ** Math.floor(Math.log10(top || 1));
+  return [1, 2, 5, 10].map((step) => step * size).find((step) => step >= top) ?? 1;
+}
+
+function frame(title, marks, from, to) {
+  return s("svg", { class: "chart", viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": title },
+    ...marks.flatMap(({ y, text }) => [s("line", { class: "grid", x1: LEFT, x2: W - RIGHT, y1: y, y2: y }), s("text", { x: LEFT - 6, y: y + 4, "text-anchor": "end" }, text)]),
+    s("text", { x: LEFT, y: H - 5 }, clock(from)), s("text", { x: W - RIGHT, y: H - 5, "text-anchor": "end" }, clock(to)));
+}
+
+// points: [{at, value}] in order of time.
+export function curve(points, unit, title) {
+  const from = points[0].at, to = Math.max(points.at(-1).at, from + 1_000);
+  const top = nice(Math.max(...points.map((point) => point.value), .5));
+  const x = (at) => LEFT + ((at - from) / (to - from)) * (W - LEFT - RIGHT);
+  const y = (value) => H - BOTTOM - (value / top) * (H - BOTTOM - TOP);
+  const marks = [0, top / 2, top].map((value) => ({ y: y(value), text: `${+value.toFixed(2)}${unit}` }));
+  const path = points.map((point, at) => `${at ? "L" : "M"}${x(point.at).toFixed(1)} ${y(point.value).toFixed(1)}`).join("");
+  const chart = frame(`${title}: now ${+points.at(-1).value.toFixed(2)}${unit}, at most ${+Math.max(...points.map((p) => p.value)).toFixed(2)}${unit}`, marks, from, to);
+  chart.append(s("path", { class: "area", d: `${path}L${x(points.at(-1).at).toFixed(1)} ${y(0)}L${x(from)} ${y(0)}Z` }), s("path", { class: "curve", d: path }));
+  return chart;
+}
+
+// A dot a finished task: when it ended, how long it took; logarithmic, since both tell most at their small end.
+export function dots(tasks, hrefOf, title) {
+  const times = tasks.map((task) => Date.parse(task.finished_at));
+  const from = Math.min(...times), to = Math.max(...times, from + 1_000);
+  const low = .001, high = Math.max(1, ...tasks.map((task) => task.duration ?? 0));
+  const span = Math.log10(high / low);
+  const x = (at) => LEFT + ((at - from) / (to - from)) * (W - LEFT - RIGHT - 6);
+  const y = (value) => H - BOTTOM - (Math.log10(Math.max(value, low) / low) / span) * (H - BOTTOM - TOP);
+  const steps = [.001, .01, .1, 1, 10, 100, 1_000].filter((step) => step <= high);
+  const chart = frame(title, steps.map((step) => ({ y: y(step), text: seconds(step) })), from, to);
+  tasks.forEach((task, at) => chart.append(s("a", { href: hrefOf(task), tabindex: "-1", "aria-hidden": "true" },
+    s("circle", { class: "dot", "data-tone": tone(task.status), cx: x(times[at]).toFixed(1), cy: y(task.duration ?? 0).toFixed(1), r: 4 },
+      s("title", {}, `${task.type} ${task.status.toLowerCase()} after ${seconds(task.duration)}`)))));
+  return chart;
+}
+
+export function quantile(values, share) {
+  if (!values.length) return null;
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+}

@@ -1,0 +1,40 @@
+// Values as text one can read and copy: JSON with its kinds in colour, built from pieces of text.
+import { h } from "../dom.js";
+import { icon } from "./icons.js";
+import { toast } from "./notes.js";
+
+const PIECES = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)/g;
+const LONGEST = 200_000;
+
+export function copyButton(text, name) {
+  const copy = async () => {
+    try { await navigator.clipboard.writeText(text); toast("Copied."); } catch { toast("The browser does not allow copying here.", "red"); }
+  };
+  return h("button", { class: "button quiet square", type: "button", title: `Copy ${name}`, "aria-label": `Copy ${name}`, onclick: copy }, icon("copy"));
+}
+
+function* coloured(text) {
+  let from = 0;
+  for (const found of text.matchAll(PIECES)) {
+    const [whole, quoted, colon, word] = found;
+    yield text.slice(from, found.index);
+    const kind = quoted ? (colon ? "j-key" : "j-text") : word ? "j-word" : "j-num";
+    yield h("span", { class: kind }, quoted ?? whole);
+    if (colon) yield colon;
+    from = found.index + whole.length;
+  }
+  yield text.slice(from);
+}
+
+export function json(value, name) {
+  const text = JSON.stringify(value, null, 2);
+  const shown = text.length > LONGEST ? `${text.slice(0, LONGEST)}\n… ${text.length - LONGEST} more characters: copy to see all` : text;
+  return { text, box: h("div", { class: "code-box" }, h("pre", { tabindex: "0", "aria-label": name }, shown.length > 40_000 ? shown : [...coloured(shown)])) };
+}
+
+export function viewer(title, value, name, ...more) {
+  const { text, box } = json(value, name);
+  return h("section", { class: "card", "data-key": name }, h("header", {}, h("h2", {}, title), h("div", { class: "row" }, ...more, copyButton(text, name))), box);
+}
+
+export const plain = (text, name) => h("div", { class: "code-box" }, h("pre", { tabindex: "0", "aria-label": name }, text));

@@ -1,0 +1,17 @@
+// Completions of the word being typed in the search box, in the browser's own list beneath it.
+import { h } from "../dom.js";
+import { STATUSES } from "./badge.js";
+
+const NAMES = ["status:", "type:", "queue:", "tag:", "id:", "after:", "before:"];
+const MOST = 12;
+
+// Whole texts, since that is what a datalist puts into its box.
+export function completions(written, { types, queues }) {
+  const start = written.lastIndexOf(" ") + 1;
+  const before = written.slice(0, start), word = written.slice(start).toLowerCase();
+  const values = [...STATUSES.map((status) => `status:${status.toLowerCase()}`), ...types.map((type) => `type:${type}`), ...queues.map((queue) => `queue:${queue}`)];
+  const fitting = (word.includes(":") ? values : NAMES).filter((one) => one.startsWith(word) && one !== word);
+  return fitting.slice(0, MOST).map((one) => before + one);
+}
+
+export const listFor = (id, written, known) => h("datalist", { id, "data-keep": true }, ...completions(written, known).map((value) => h("option", { value })));

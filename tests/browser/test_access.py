@@ -1,0 +1,79 @@
+"""Signing in: a key for a session, and what a session may not do without its token."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, expect
+
+from tests.browser.conftest import Desk, desk_at
+from tests.e2e.conftest import Service
+
+KEY = "trk_rootkey1.0123456789abcdef0123456789abcdef"
+
+
+@pytest_asyncio.fixture
+async def guarded(browser: Browser, own_service: Service, pictures: Path, look: dict[str, Any]) -> AsyncIterator[Desk]:
+    """A desk at a service that has a key."""
+    own_service.env["TASKRUNNER_BOOTSTRAP_KEY"] = KEY
+    await own_service.start_api()
+    async with desk_at(browser, own_service.url, pictures, look) as desk:
+        yield desk
+
+
+async def sign_in(desk: Desk, key: str = KEY) -> None:
+    await desk.page.get_by_label("API key").fill(key)
+    await desk.button("Sign in").click()
+
+
+async def test_a_key_opens_the_dashboard_and_signing_out_closes_it(guarded: Desk) -> None:
+    await guarded.open("/tasks")
+    await guarded.picture("sign-in-desktop-light")
+    await sign_in(guarded, "trk_rootkey1.wrongwrongwrongwrongwrong")
+    await expect(guarded.page.get_by_text("This key is not valid")).to_be_visible()
+    guarded.forgive("401")
+    await sign_in(guarded)
+    await expect(guarded.page.get_by_role("heading", name="Tasks", level=1)).to_be_visible()
+    await expect(guarded.page.get_by_text("Signed in with rootkey1")).to_be_visible()
+    await guarded.page.reload()
+    await expect(guarded.page.get_by_role("heading", name="No tasks yet")).to_be_visible()
+    [cookie] = await guarded.page.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/")
+    assert await guarded.page.evaluate("document.cookie") == ""
+    await guarded.button("Sign out").click()
+    await expect(guarded.page.get_by_label("API key")).to_be_visible()
+    assert await guarded.page.context.cookies() == []
+
+
+async def test_a_session_writes_with_its_token_only(guarded: Desk, own_service: Service) -> None:
+    await guarded.open("/queues")
+    await sign_in(guarded)
+    await guarded.row("urgent").get_by_role("button", name="Pause", exact=True).click()
+    await guarded.toast("urgent is paused")
+    forged = "fetch('/api/v1/queues/urgent/resume', {method: 'POST'}).then((answer) => answer.status)"
+    assert await guarded.page.evaluate(forged) == 403
+    guarded.forgive("403")
+    await expect(guarded.row("urgent")).to_contain_text("Paused")
+
+
+async def test_a_session_that_is_over_asks_for_the_key_again(guarded: Desk) -> None:
+    await guarded.open("/queues")
+    await sign_in(guarded)
+    await expect(guarded.row("urgent")).to_be_visible()
+    await guarded.page.context.clear_cookies()
+    await expect(guarded.page.get_by_label("API key")).to_be_visible()
+    guarded.forgive("401")
+    guarded.forgive("EventSource")
+    await sign_in(guarded)
+    await expect(guarded.row("urgent")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/", "/keys", "/audit", "/workflows"])
+async def test_every_page_works_in_a_session(guarded: Desk, path: str) -> None:
+    await guarded.open(path)
+    await sign_in(guarded)
+    await expect(guarded.page.locator(".page, .note").first).to_be_visible()

@@ -1,0 +1,113 @@
+"""The dashboard over time: it refreshes, pauses for good, survives an outage, and is used without a mouse."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, expect
+
+from service.client import AsyncClient
+from tests.browser.conftest import Desk, desk_at
+from tests.e2e.conftest import Service
+
+SUM = {"a": 2, "b": 3, "operation": "add"}
+STILL_SECONDS = 6.0
+"""Longer than any page's period: what is not paused asks within it."""
+
+
+async def test_what_happens_appears_by_itself(desk: Desk, client: AsyncClient, tag: str) -> None:
+    await desk.open(f"/tasks?tag={tag}")
+    await expect(desk.page.get_by_role("heading", name="No task matches")).to_be_visible()
+    await client.submit("simple_calculation", SUM, tags=[tag])
+    await expect(desk.row("simple_calculation")).to_contain_text("Completed")
+
+
+async def test_a_pause_really_pauses(desk: Desk, client: AsyncClient, tag: str) -> None:
+    await desk.open(f"/tasks?tag={tag}")
+    await desk.button("Pause updates").click()
+    await expect(desk.page.get_by_text("Paused", exact=True)).to_be_visible()
+    await asyncio.sleep(0.5)  # what was on its way when the button was pressed
+    asked = len(desk.asked)
+    await client.submit("simple_calculation", SUM, tags=[tag])
+    # Nothing to poll for: that nothing is asked can only be seen by waiting.
+    await asyncio.sleep(STILL_SECONDS)
+    assert desk.asked[asked:] == []
+    await expect(desk.row("simple_calculation")).to_have_count(0)
+    await desk.button("Resume updates").click()
+    await expect(desk.row("simple_calculation")).to_have_count(1)
+
+
+async def test_an_outage_is_told_and_ends_by_itself(
+    browser: Browser, own_service: Service, pictures: Path, look: dict[str, Any]
+) -> None:
+    api = await own_service.start_api()
+    async with desk_at(browser, own_service.url, pictures, look) as desk:
+        await desk.open("/queues")
+        api.send(signal.SIGTERM)
+        await api.wait()
+        await expect(desk.page.get_by_text("No connection")).to_be_visible()
+        await expect(desk.page.locator(".banner")).to_contain_text("What you see may be old")
+        await expect(desk.row("urgent")).to_be_visible()
+        await desk.picture("outage-desktop-light")
+        await own_service.start_api()
+        await expect(desk.page.locator(".banner")).to_have_count(0)
+        desk.forgive("Failed to load resource")
+
+
+async def test_the_theme_is_switched_and_kept(desk: Desk) -> None:
+    await desk.open("/")
+    html = desk.page.locator("html")
+    await expect(html).to_have_attribute("data-theme", "light")
+    await desk.button("Switch between light and dark").click()
+    await expect(html).to_have_attribute("data-theme", "dark")
+    await desk.page.reload()
+    await expect(html).to_have_attribute("data-theme", "dark")
+    await desk.button("Switch between light and dark").click()
+    await expect(html).to_have_attribute("data-theme", "light")
+
+
+async def test_everything_is_reached_by_keyboard(desk: Desk, client: AsyncClient, tag: str) -> None:
+    await client.submit("simple_calculation", SUM, tags=[tag], delay=3_600)
+    await desk.open("/")
+    keyboard, focused = desk.page.keyboard, desk.page.locator(":focus")
+    await keyboard.press("Tab")
+    await expect(focused).to_have_text("Skip to the content")
+    await keyboard.press("Enter")
+    await expect(focused).to_have_attribute("id", "content")
+    await desk.page.get_by_role("link", name="Tasks", exact=True).focus()
+    await keyboard.press("Enter")
+    await expect(desk.page.get_by_role("heading", name="Tasks", level=1)).to_be_visible()
+    await desk.page.get_by_label("Search tasks").focus()
+    await keyboard.type(f"tag:{tag}")
+    await keyboard.press("Enter")
+    await expect(desk.page.get_by_role("row")).to_have_count(2)
+    await desk.page.get_by_label("Select simple_calculation").focus()
+    await keyboard.press("Space")
+    await desk.button("Cancel …").focus()
+    await keyboard.press("Enter")
+    await expect(desk.dialog).to_be_visible()
+    await expect(focused).to_have_text("Back")
+    await keyboard.press("Escape")
+    await expect(desk.dialog).to_have_count(0)
+    await expect(focused).to_have_text("Cancel …")
+
+
+async def test_a_refresh_keeps_what_the_reader_is_at(desk: Desk, client: AsyncClient) -> None:
+    """The page is drawn anew every few seconds: focus, typing and open details must survive that."""
+    await client.submit("sleep", {"value": 30}, tags=["kept"])
+    await desk.open("/workers")
+    await desk.page.locator("summary").first.click()
+    await desk.page.locator("summary").first.focus()
+    asked = time.monotonic()
+    seen = len([one for one in desk.asked if "/workers" in one])
+    while len([one for one in desk.asked if "/workers" in one]) < seen + 2:
+        assert time.monotonic() - asked < 20, "the page does not refresh"
+        await asyncio.sleep(0.05)
+    await expect(desk.page.locator("details").first).to_have_attribute("open", "")
+    await expect(desk.page.locator("summary").first).to_be_focused()
+    async for task in client.list(tag="kept", status="PROCESSING"):
+        await client.cancel(task.id)
