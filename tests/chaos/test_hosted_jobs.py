@@ -21,6 +21,7 @@ from tests.integration.jobs.conftest import eventually
 from tests.support.faults import Store
 from worker.engine.jobs import pack, unpack
 
+pytestmark = pytest.mark.chaos
 THEIRS = "tests.support.arq_jobs.WorkerSettings"
 
 
@@ -86,7 +87,6 @@ async def test_jobs_and_tasks_of_a_killed_worker_run_again(hosting: Service, led
         assert set((await starts(ledger)).values()) == {2}
 
 
-@pytest.mark.chaos
 async def test_a_restart_of_redis_loses_neither_jobs_nor_tasks(
     hosting: Service, ledger: ArqRedis, tmp_path: Path
 ) -> None:
