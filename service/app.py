@@ -31,6 +31,7 @@ from service.routes import (
     tasks,
     webhooks,
     workers,
+    workflows,
 )
 from shared.domain.errors import ConfigurationError, TaskRunnerError
 from shared.logs import configure_logs
@@ -78,21 +79,8 @@ def build(settings: Settings, registry: Registry) -> FastAPI:
     )
     # Not include_router: it matches each path twice, and these routers know their full paths. Hot ones first, but for
     # the bulk verbs: to the router, "bulk" in their paths could be a task's id.
-    for part in (
-        bulk,
-        tasks,
-        task_lists,
-        operations,
-        files,
-        webhooks,
-        schedules,
-        queues,
-        workers,
-        keys,
-        audit,
-        system,
-        docs,
-    ):
+    first = (bulk, tasks, task_lists, operations, workflows)
+    for part in (*first, files, webhooks, schedules, queues, workers, keys, audit, system, docs):
         app.router.routes.extend(part.router.routes)
     # Last: the dashboard's files answer to any name below theirs.
     app.router.routes.extend((*sign_in.router.routes, *dashboard.router.routes))

@@ -49,6 +49,10 @@ class House:
     def schedule_cursors(self) -> Cursors:
         return Cursors(self.settings, "schedules")
 
+    @cached_property
+    def workflow_cursors(self) -> Cursors:
+        return Cursors(self.settings, "workflows")
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from starlette.requests import Request as StarletteRequest
 
 from service.dependencies import Caller
-from service.problems import Pointed, Problem, invalid
+from service.problems import MAX_ERRORS, Pointed, Problem, invalid
 from service.schemas.tasks import TaskRequest
 from shared.domain.errors import InputRefused, UnknownTaskType
 from shared.domain.task import TEXT_GENERATION, NewTask
@@ -34,11 +35,28 @@ class Refused(Exception):
         return Problem(self.code, self.errors[0][1], errors=self.errors)
 
 
-def plan_task(caller: Caller, asked: TaskRequest, traceparent: str | None = None, at: str = "") -> NewTask:
-    """A task ready to store; ``at`` is the pointer to ``asked`` in the body. Raises: Refused."""
+def all_of(refusals: Sequence[Refused]) -> Problem:
+    """One problem; a code of its own only where all agree on it."""
+    errors: list[Pointed] = [error for refused in refusals for error in refused.errors]
+    if len({refused.code for refused in refusals}) == 1 and refusals[0].code != "validation_error":
+        return Problem(refusals[0].code, errors[0][1], errors=errors[:MAX_ERRORS])
+    return invalid(errors)
+
+
+def plan_task(
+    caller: Caller,
+    asked: TaskRequest,
+    traceparent: str | None = None,
+    at: str = "",
+    unknown: Collection[str] = (),
+) -> NewTask:
+    """A task ready to store; ``at`` is the pointer to ``asked`` in the body.
+
+    ``unknown`` are pointers into its input to values that come later. Raises: Refused.
+    """
     try:
         _refuse_two_times(asked)
-        _refuse_callback(caller, asked.callback_url)
+        refuse_callback(caller, asked.callback_url)
         type_name, given = _resolve(asked)
         return plan(
             caller.house.registry,
@@ -60,6 +78,7 @@ def plan_task(caller: Caller, asked: TaskRequest, traceparent: str | None = None
                 callback_url=asked.callback_url,
                 concurrency_key=asked.concurrency_key,
             ),
+            unknown=unknown,
         )
     except UnknownTaskType as error:
         raise Refused(error.code, [(f"{at}/type", str(error))]) from None
@@ -81,7 +100,8 @@ def _refuse_two_times(asked: TaskRequest) -> None:
         raise Refused("validation_error", [("/run_at", "delay and run_at exclude each other.")])
 
 
-def _refuse_callback(caller: Caller, url: str | None) -> None:
+def refuse_callback(caller: Caller, url: str | None) -> None:
+    """Raises: Refused, InputRefused, where ``url`` could never be called."""
     settings = caller.house.settings
     if url is not None and settings.secret_key is None:
         raise Refused("not_available", [("/callback_url", "Webhooks are signed: set TASKRUNNER_SECRET_KEY.")])

@@ -18,8 +18,8 @@ from starlette.types import Scope
 from service.strict_json import JSONRefused
 from shared.db.session import is_outage
 from shared.domain.errors import InputRefused, StorageFull, StoreUnavailable, TaskRunnerError
+from shared.domain.pointers import pointer
 from shared.logs import get_logger
-from shared.registry import pointer
 
 MEDIA_TYPE = "application/problem+json"
 STORE_RETRY_AFTER = "2"

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from shared.registry import pointer
+from shared.domain.pointers import pointer
 
 MAX_DEPTH = 64
 # An empty object is two bytes here and 64 in memory: 32 MiB of them would take a gigabyte.

@@ -12,9 +12,19 @@ from starlette.responses import Response
 
 from shared.domain.run import StoredFile
 from shared.domain.task import Attempt
-from shared.domain.views import TASKS_PATH, error_view, task_path, task_view, to_json
+from shared.domain.views import TASKS_PATH, error_view, task_path, task_view, to_json, workflow_view
 
-__all__ = ["TASKS_PATH", "attempt_view", "error_view", "file_view", "json_answer", "task_path", "task_view", "to_json"]
+__all__ = [
+    "TASKS_PATH",
+    "attempt_view",
+    "error_view",
+    "file_view",
+    "json_answer",
+    "task_path",
+    "task_view",
+    "to_json",
+    "workflow_view",
+]
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

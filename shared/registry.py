@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 import shared.tasks
 from shared.domain.definition import TaskDefinition
 from shared.domain.errors import ConfigurationError, InputRefused, UnknownTaskType, describe
+from shared.domain.pointers import pointer
 
 
 class Registry:
@@ -106,8 +107,3 @@ def place(value: Any, location: tuple[int | str, ...], *, is_missing: bool = Fal
             steps.append(step)
             value = value[step]
     return tuple(steps)
-
-
-def pointer(location: tuple[int | str, ...]) -> str:
-    """An RFC 6901 JSON pointer for a pydantic error location."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)

@@ -37,6 +37,8 @@ from worker.runs import Handlers
 
 CANCEL_GRACE_SECONDS = 5.0
 """How long a handler may take to end after it was cancelled, before its run is given up."""
+INVALID_INPUT = "invalid_input"
+"""The type of the error where a stored input is none that its task type takes."""
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 """A NUL as JSON writes it; an escaped backslash before ``u0000`` is none."""
 ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
@@ -71,9 +73,13 @@ class Execution:
         context.run(FACTS.set, self.facts)
         try:
             prepared = self._handlers.prepare(self.task, on_start=self._begin)
-        except (UnknownTaskType, InputRefused) as error:
+        except UnknownTaskType as error:
             # The row was written by other code than this worker runs; no attempt of ours can mend that.
             self._end(replace(failure_of(error), is_fatal=True))
+            return
+        except InputRefused as error:
+            # The same, or a workflow made it of what other tasks gave.
+            self._end(replace(failure_of(error), type=INVALID_INPUT, is_fatal=True))
             return
         self._run = prepared.run
         self.handler = asyncio.get_running_loop().create_task(prepared.call(), context=context)

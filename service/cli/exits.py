@@ -21,11 +21,12 @@ from service.client import (
     UnexpectedAnswer,
     Unreachable,
     WaitTimedOut,
+    WorkflowTimedOut,
     errors,
 )
 
 if TYPE_CHECKING:
-    from service.client.models import Task
+    from service.client.models import Ended
 
 
 class ExitCode(IntEnum):
@@ -50,8 +51,8 @@ def refusals_end_the_command() -> Iterator[None]:
         raise typer.Exit(code_of(error)) from None
 
 
-def end_with(task: Task) -> None:
-    """Exit 1 for a task that ended without a result. Raises: typer.Exit."""
+def end_with(task: Ended) -> None:
+    """Exit 1 for a task or workflow that ended without a result. Raises: typer.Exit."""
     if task.is_final and not task.is_completed:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -61,7 +62,7 @@ def code_of(error: ClientError) -> ExitCode:
     match error:
         case Unreachable() | UnexpectedAnswer() | ServiceUnavailable() | RateLimited():
             return ExitCode.UNREACHABLE
-        case WaitTimedOut():
+        case WaitTimedOut() | WorkflowTimedOut():
             return ExitCode.TIMED_OUT
         case Unauthorized() | Forbidden():
             return ExitCode.AUTH
@@ -82,6 +83,8 @@ def message_of(error: ClientError) -> str:
             message = f"{error} (TASKRUNNER_URL names the service)"
         case WaitTimedOut():
             message = f"{error}; it goes on: taskrunner watch {error.task.id}"
+        case WorkflowTimedOut():
+            message = f"{error}; it goes on: taskrunner workflows get {error.workflow.id}"
         case ProblemError():
             # With field errors the detail only repeats what the lines below say.
             told = error.title if error.errors and error.title else error.detail

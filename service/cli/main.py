@@ -21,6 +21,7 @@ from service.cli import (
     schedules,
     tasks,
     workers,
+    workflows,
 )
 
 INTERRUPTED = 130
@@ -38,6 +39,7 @@ tasks.register(app)
 moves.register(app)
 operations.register(app)
 schedules.register(app)
+workflows.register(app)
 fleet.register(app)
 workers.register(app)
 queues.register(app)

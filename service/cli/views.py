@@ -14,6 +14,7 @@ from service.cli.output import cells, columns, compact, one_line, printable, sta
 if TYPE_CHECKING:
     from service.client.key_models import AuditEntry, Key
     from service.client.models import Operation, Queue, Schedule, Task, TaskType, Worker
+    from service.client.workflow_models import Workflow
 
 
 def task_list(tasks: Iterable[Task]) -> Table:
@@ -63,6 +64,24 @@ def schedule_list(schedules: Iterable[Schedule]) -> Table:
         when = f"every {one.every:g} s" if one.every is not None else f"{one.cron} {one.timezone}"
         coming = at(one.next_run) if one.enabled else "paused"
         table.add_row(*cells((one.id, one.name, when, one.type, coming, at(one.last_run))))
+    return table
+
+
+def workflow_list(workflows: Iterable[Workflow]) -> Table:
+    table = columns("ID", "NAME", "STATUS", "DONE", "FAILED", "CREATED")
+    for one in workflows:
+        done = f"{one.progress.done} of {one.progress.total}"
+        row = (one.id, one.name or "", status_text(one.status), done, one.progress.failed or "", at(one.created_at))
+        table.add_row(*cells(row))
+    return table
+
+
+def node_list(workflow: Workflow) -> Table:
+    table = columns("NODE", "STATUS", "TYPE", "AFTER", "ID", "ERROR")
+    for name, node in workflow.nodes.items():
+        error = "" if node.error is None else f"{node.error.type}: {node.error.message}"
+        row = (name, status_text(node.status), node.type, ", ".join(node.after), node.task or "", error)
+        table.add_row(*cells(row))
     return table
 
 

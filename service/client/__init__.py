@@ -29,6 +29,8 @@ from service.client.errors import (
     Unreachable,
     ValidationFailed,
     WaitTimedOut,
+    WorkflowFailed,
+    WorkflowTimedOut,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
         WebhookSecret,
         Worker,
     )
+    from service.client.workflow_models import Workflow
+    from service.client.workflows import chain, group, result_of, step
 
 __all__ = [
     "AsyncClient",
@@ -88,6 +92,13 @@ __all__ = [
     "WaitTimedOut",
     "WebhookSecret",
     "Worker",
+    "Workflow",
+    "WorkflowFailed",
+    "WorkflowTimedOut",
+    "chain",
+    "group",
+    "result_of",
+    "step",
 ]
 
 _MODELS = (
@@ -112,6 +123,8 @@ _LAZY = {
     "AsyncClient": "service.client.awaited",
     **dict.fromkeys(("AuditEntry", "Key"), "service.client.key_models"),
     **dict.fromkeys(_MODELS, "service.client.models"),
+    "Workflow": "service.client.workflow_models",
+    **dict.fromkeys(("chain", "group", "result_of", "step"), "service.client.workflows"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, assert_never
 
 import httpx
 
-from service.client import bulk_verbs, key_verbs, operations, schedule_verbs, verbs, webhook_verbs
+from service.client import bulk_verbs, key_verbs, operations, schedule_verbs, verbs, webhook_verbs, workflow_verbs
 from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, named_after, resume
 from service.client.errors import Unreachable
 from service.client.transport import options, reply_of, request_of, unreachable
@@ -62,6 +62,13 @@ class Client:
     change_schedule = answer(schedule_verbs.change_schedule)
     run_schedule = answer(schedule_verbs.run_schedule)
     delete_schedule = answer(schedule_verbs.delete_schedule)
+    submit_workflow = answer(workflow_verbs.submit_workflow)
+    workflow = answer(workflow_verbs.workflow)
+    workflows = feed(workflow_verbs.workflows)
+    wait_workflow = answer(workflow_verbs.wait_workflow)
+    cancel_workflow = answer(workflow_verbs.cancel_workflow)
+    retry_workflow = answer(workflow_verbs.retry_workflow)
+    workflow_deliveries = answer(workflow_verbs.workflow_deliveries)
     deliveries = answer(webhook_verbs.deliveries)
     replay_delivery = answer(webhook_verbs.replay_delivery)
     webhook_secret = answer(webhook_verbs.webhook_secret)

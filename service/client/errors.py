@@ -6,6 +6,8 @@
     ├── WaitTimedOut              (also a TimeoutError) ``task`` was not final in time
     ├── OperationTimedOut         (also a TimeoutError) ``operation`` was not over in time
     ├── TaskFailed                ``wait(check=True)`` met a task that ended FAILED or CANCELLED
+    ├── WorkflowTimedOut          (also a TimeoutError) ``workflow`` was not final in time
+    ├── WorkflowFailed            ``wait_workflow(check=True)`` met one that ended FAILED or CANCELLED
     └── ProblemError              the service refused: status, code, detail, errors, request_id
         ├── Unauthorized          401  the key is absent or wrong
         ├── Forbidden             403  the key's scope does not reach this
@@ -26,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from service.client.models import Operation, Task
+    from service.client.workflow_models import Workflow
 
 NOTHING_LISTENS = "nothing listens there"
 """The reason of ``Unreachable`` where no process has the port."""
@@ -75,6 +78,23 @@ class TaskFailed(ClientError):
         reason = f": {task.error.type}: {task.error.message}" if task.error else ""
         super().__init__(f"task {task.id} ended {task.status}{reason}")
         self.task = task
+
+
+class WorkflowTimedOut(ClientError, TimeoutError):
+    """The workflow was not final in time; it goes on without us."""
+
+    def __init__(self, workflow: Workflow, timeout: float) -> None:
+        super().__init__(f"workflow {workflow.id} is still {workflow.status} after {timeout:g} s")
+        self.workflow = workflow
+
+
+class WorkflowFailed(ClientError):
+    """The workflow ended, and not every node of it completed."""
+
+    def __init__(self, workflow: Workflow) -> None:
+        failed = ", ".join(name for name, node in workflow.nodes.items() if node.status == "FAILED")
+        super().__init__(f"workflow {workflow.id} ended {workflow.status}{f': {failed}' if failed else ''}")
+        self.workflow = workflow
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,10 +137,11 @@ class Delivery(Answer):
     """A webhook on its way; ``state`` is ``waiting``, ``delivered``, ``failed`` or ``gone``."""
 
     id: str
-    task: str
     type: str
     url: str
     state: str
+    task: str | None = None
+    workflow: str | None = None
     generation: int = 1
     attempt: int = 0
     created_at: datetime | None = None

@@ -14,7 +14,7 @@ BODY_BYTES = 1_048_576
 BATCH_BYTES = 32 * 1_048_576
 # Boundaries and part headers around the one file.
 MULTIPART_OVERHEAD = 65_536
-BATCH_PATH = "/api/v1/tasks/batch"
+LARGE_PATHS = frozenset({"/api/v1/tasks/batch", "/api/v1/workflows"})
 FILES_PATH = "/api/v1/files"
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods whose routes never read a body."""
@@ -56,7 +56,7 @@ class Limits:
         await self.app(scope, _checked(receive, fields, wanted, limit), send)
 
     def _limit_of(self, path: str) -> int:
-        if path == BATCH_PATH:
+        if path in LARGE_PATHS:
             return BATCH_BYTES
         return self._upload_bytes if path == FILES_PATH else BODY_BYTES
 

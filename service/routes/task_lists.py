@@ -13,8 +13,8 @@ from service.creation import answered, created
 from service.dependencies import Caller, Reader, Writer
 from service.idempotency import digest_of, key_of
 from service.pagination import DEFAULT_LIMIT, Cursor, Limit, next_link
-from service.planning import Refused, plan_task, traceparent_of
-from service.problems import MAX_ERRORS, Pointed, Problem, invalid
+from service.planning import Refused, all_of, plan_task, traceparent_of
+from service.problems import MAX_ERRORS
 from service.schemas.base import FilterText, Instant
 from service.schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT, takes
 from service.schemas.responses import problems
@@ -118,16 +118,8 @@ async def _plan_all(caller: Caller, body: BatchRequest, traceparent: str | None)
         if index % PLANNED_AT_ONCE == 0:
             await asyncio.sleep(0)
     if refusals:
-        raise _all_of(refusals)
+        raise all_of(refusals)
     return planned
-
-
-def _all_of(refusals: list[Refused]) -> Problem:
-    """One problem; a code of its own only where all agree on it."""
-    if len({refused.code for refused in refusals}) == 1 and refusals[0].code != "validation_error":
-        errors: list[Pointed] = [error for refused in refusals for error in refused.errors]
-        return Problem(refusals[0].code, errors[0][1], errors=errors[:MAX_ERRORS])
-    return invalid([error for refused in refusals for error in refused.errors])
 
 
 def _created(planned: list[NewTask], stored: list[Task]) -> Answer:

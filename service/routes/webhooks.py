@@ -90,6 +90,7 @@ def delivery_view(delivery: Delivery) -> dict[str, Any]:
     return {
         "id": delivery.id,
         "task": delivery.task_id,
+        "workflow": delivery.workflow_id,
         "generation": delivery.generation,
         "type": delivery.type,
         "url": delivery.url,

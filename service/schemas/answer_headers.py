@@ -78,7 +78,8 @@ def _of_good(method: str, operation: dict[str, Any], status: int) -> Iterator[st
     for parameter in operation.get("parameters", ()):
         yield from OF_PARAMETER.get(parameter["name"], ())
     answer = str(operation["responses"][str(status)].get("content"))
-    if method == "POST" and any(view in answer for view in ("TaskView", "FileView", "ScheduleView", "OperationView")):
+    made = ("TaskView", "FileView", "ScheduleView", "OperationView", "WorkflowView")
+    if method == "POST" and any(view in answer for view in made):
         yield "Location"
     if method == "POST" and status == 200 and "TaskView" in answer:
         yield "Existing-Task"

@@ -8,6 +8,7 @@ from typing import Any
 from service.schemas.audit import AUDIT
 from service.schemas.keys import KEY, KEY_ISSUED, KEY_ROTATED
 from service.schemas.schedules import SCHEDULE
+from service.schemas.workflows import WORKFLOW, WORKFLOW_ID, WORKFLOW_SUMMARY
 
 TASK_ID = "019aa6a0-5f1e-7c3a-9d2b-4a6c8e0f1b2d"
 BATCH_ID = "019aa6a0-5f1e-7c3a-9d2b-4a6c8e0f1b2e"
@@ -95,6 +96,7 @@ FILE = {
 DELIVERY = {
     "id": "019aa6a0-8b3c-7e5d-9f60-7b8c9d0e1f20",
     "task": TASK_ID,
+    "workflow": None,
     "generation": 1,
     "type": "task.completed",
     "url": "https://example.com/hooks/tasks",
@@ -186,6 +188,17 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[int, Any]] = {
     ("GET", "/api/v1/webhooks/secret"): {200: WEBHOOK_SECRET},
     ("POST", "/api/v1/webhooks/secret/rotate"): {
         200: {**WEBHOOK_SECRET, "previous": [{"secret": f"whsec_{'REVG' * 10}REU=", "expires_at": FINISHED}]}
+    },
+    ("POST", "/api/v1/workflows"): {201: WORKFLOW},
+    ("GET", "/api/v1/workflows"): {200: {"data": [WORKFLOW_SUMMARY], "next_cursor": None}},
+    ("GET", "/api/v1/workflows/{workflow_id}"): {200: WORKFLOW},
+    ("POST", "/api/v1/workflows/{workflow_id}/cancel"): {
+        200: {**WORKFLOW, "cancel_requested": True},
+        202: {**WORKFLOW, "cancel_requested": True},
+    },
+    ("POST", "/api/v1/workflows/{workflow_id}/retry"): {200: {**WORKFLOW, "generation": 2}},
+    ("GET", "/api/v1/workflows/{workflow_id}/deliveries"): {
+        200: {"data": [{**DELIVERY, "task": None, "workflow": WORKFLOW_ID, "type": "workflow.completed"}]}
     },
     ("POST", "/api/v1/files"): {201: FILE},
     ("GET", "/api/v1/files/{file_id}"): {200: FILE},

@@ -20,9 +20,10 @@ class DeliveryAttemptView(View):
 
 class DeliveryView(View):
     id: UUID = Field(description="The `webhook-id`: the same at every attempt and replay.")
-    task: UUID
+    task: UUID | None = Field(description="The task whose end it tells, or null.")
+    workflow: UUID | None = Field(description="The workflow whose end it tells, or null.")
     generation: int
-    type: str = Field(description="`task.completed`, `task.failed` or `task.cancelled`.")
+    type: str = Field(description="`task.` or `workflow.`, and `completed`, `failed` or `cancelled`.")
     url: str
     state: DeliveryState
     attempt: int = Field(description="Attempts made so far.")

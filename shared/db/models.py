@@ -93,6 +93,7 @@ class TaskRow(Base):
     callback_url: Mapped[str | None]
     unique_key: Mapped[bytes | None]
     limits: Mapped[str] = mapped_column(server_default="")
+    workflow_id: Mapped[UUID | None]
 
     __table_args__ = (
         CheckConstraint(

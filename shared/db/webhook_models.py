@@ -1,4 +1,4 @@
-"""The tables of webhooks: salts of the tenants' secrets, and deliveries. A trigger on ``tasks`` writes the latter."""
+"""The tables of webhooks: salts of the tenants' secrets, and deliveries. Triggers write the latter as things end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class WebhookDeliveryRow(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id"))
-    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
+    task_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
+    workflow_id: Mapped[UUID | None] = mapped_column(ForeignKey("workflows.id", ondelete="CASCADE"))
     generation: Mapped[int] = mapped_column(SmallInteger)
     type: Mapped[str]
     url: Mapped[str]
@@ -56,11 +57,19 @@ class WebhookDeliveryRow(Base):
 
     __table_args__ = (
         UniqueConstraint("task_id", "generation"),
+        CheckConstraint("(task_id IS NULL) <> (workflow_id IS NULL)", name="subject"),
         CheckConstraint("state IN ('waiting', 'delivered', 'failed', 'gone')", name="state"),
         CheckConstraint("lease IS NULL OR (state = 'waiting' AND NOT is_due)", name="lease"),
         CheckConstraint("state = 'waiting' OR NOT is_due", name="is_due"),
         CheckConstraint("(finished_at IS NULL) = (state = 'waiting')", name="finished_at"),
         Index("webhook_deliveries_lanes", "tenant_id", "endpoint", "due_at", postgresql_where=text("is_due")),
         Index("webhook_deliveries_later", "due_at", postgresql_where=text("state = 'waiting' AND NOT is_due")),
+        Index(
+            "webhook_deliveries_workflow",
+            "workflow_id",
+            "generation",
+            unique=True,
+            postgresql_where=text("workflow_id IS NOT NULL"),
+        ),
         Index("webhook_deliveries_held", "tenant_id", "endpoint", postgresql_where=text("lease IS NOT NULL")),
     )

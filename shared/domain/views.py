@@ -10,8 +10,10 @@ import orjson
 
 from shared.domain.task import TEXT_GENERATION, Progress, Task
 from shared.domain.verdict import TaskError
+from shared.domain.workflow import Workflow
 
 TASKS_PATH = "/api/v1/tasks"
+WORKFLOWS_PATH = "/api/v1/workflows"
 
 
 def to_json(value: Any) -> bytes:
@@ -62,6 +64,36 @@ def task_view(task: Task, *, with_traceback: bool = False, waits_for: str | None
         "links": {"self": path, "cancel": f"{path}/cancel", "retry": f"{path}/retry", "events": f"{path}/events"},
     }
     return view
+
+
+def workflow_view(workflow: Workflow) -> dict[str, Any]:
+    """A workflow without its nodes, as lists and webhooks show it."""
+    path = f"{WORKFLOWS_PATH}/{workflow.id}"
+    return {
+        "id": workflow.id,
+        "name": workflow.name,
+        "status": workflow.status,
+        "generation": workflow.generation,
+        "cancel_requested": workflow.cancel_requested,
+        "progress": {
+            "percent": round(100 * workflow.done / workflow.total, 1),
+            "total": workflow.total,
+            "done": workflow.done,
+            "completed": workflow.completed,
+            "failed": workflow.failed,
+            "cancelled": workflow.cancelled,
+        },
+        "created_at": workflow.created_at,
+        "updated_at": workflow.updated_at,
+        "finished_at": workflow.finished_at,
+        "links": {
+            "self": path,
+            "cancel": f"{path}/cancel",
+            "retry": f"{path}/retry",
+            "deliveries": f"{path}/deliveries",
+            "tasks": f"{TASKS_PATH}?tag=workflow:{workflow.id}",
+        },
+    }
 
 
 def error_view(error: TaskError | None, *, with_traceback: bool) -> dict[str, Any] | None:

@@ -18,7 +18,8 @@ from typing import Any
 from uuid import UUID
 
 from shared.domain.task import Task
-from shared.domain.views import task_view, to_json
+from shared.domain.views import task_view, to_json, workflow_view
+from shared.domain.workflow import Workflow
 
 SCHEDULE = tuple(
     timedelta(seconds=seconds) for seconds in (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -61,10 +62,14 @@ class Attempted:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event of a task on its way; its id is the ``webhook-id``. ``due_at`` is None once nothing more is planned."""
+    """One event of a task or a workflow on its way; its id is the ``webhook-id``.
+
+    ``due_at`` is None once nothing more is planned.
+    """
 
     id: UUID
-    task_id: UUID
+    task_id: UUID | None
+    workflow_id: UUID | None
     generation: int
     type: str
     url: str
@@ -88,7 +93,7 @@ class ClaimedDelivery:
     step: int
     lease: UUID
     salts: tuple[bytes, ...]
-    task: Task
+    subject: Task | Workflow
 
 
 def decide(done: Attempted, step: int, *, scale: float, jitter: float) -> tuple[DeliveryState, timedelta]:
@@ -103,12 +108,17 @@ def decide(done: Attempted, step: int, *, scale: float, jitter: float) -> tuple[
     return DeliveryState.WAITING, max(wait, done.retry_after or timedelta(0))
 
 
-def event(delivery_type: str, task: Task) -> bytes:
-    """The body: the task as GET showed it when it ended, without its traceback and what is too large."""
-    data = task_view(task)
+def event(delivery_type: str, subject: Task | Workflow) -> bytes:
+    """The body: the subject as GET showed it when it ended.
+
+    Of a task without its traceback and what is too large, of a workflow without its nodes.
+    """
+    if isinstance(subject, Workflow):
+        return to_json({"type": delivery_type, "timestamp": subject.finished_at, "data": workflow_view(subject)})
+    data = task_view(subject)
     omitted = [name for name in LARGE_FIELDS if len(to_json(data.get(name))) > LARGEST_FIELD]
     data |= dict.fromkeys(omitted) | {"omitted": omitted}
-    return to_json({"type": delivery_type, "timestamp": task.finished_at, "data": data})
+    return to_json({"type": delivery_type, "timestamp": subject.finished_at, "data": data})
 
 
 def derive(secret_key: str, tenant_id: int, salt: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The daily cleanup: final tasks with their attempts, and files, leave once they are older than RETENTION_DAYS.
+"""The daily cleanup: final tasks with their attempts, workflows and files leave, older than RETENTION_DAYS.
 
 Its cutoff stands still from one 02:00 UTC to the next, so a day's part becomes due at that moment and there is no
 schedule to keep: every worker looks once a minute, one at a time walks, and whatever a dead one left undone is the
@@ -18,6 +18,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.statements import retention as statements
+from shared.db.statements import workflow_moves
 from shared.db.statements.retention import OldFile
 from shared.db.statements.schedules import has_run, is_enabled
 from shared.domain.errors import NotFound
@@ -28,6 +29,9 @@ from shared.queue.stores import Stores
 
 TASKS_BATCH = 500
 FILES_BATCH = 500
+WORKFLOWS_BATCH = 50
+NODES_BATCH = 1_000
+"""Nodes that leave with the workflows of one batch, about."""
 PAUSES = 4
 """The length of a pause, in lengths of the batch before it: at most a fifth of one connection's time is spent."""
 ROUND_SECONDS = 45.0
@@ -43,10 +47,11 @@ class Walk:
     before: datetime
     task: UUID | None = FIRST
     file: UUID | None = FIRST
+    has_workflows: bool = True
 
     @property
     def is_over(self) -> bool:
-        return self.task is None and self.file is None
+        return self.task is None and self.file is None and not self.has_workflows
 
 
 @dataclass(slots=True)
@@ -55,6 +60,7 @@ class Removed:
 
     tasks: int = 0
     files: int = 0
+    workflows: int = 0
 
 
 class Cleanup:
@@ -89,15 +95,17 @@ class Cleanup:
         removed = Removed()
         try:
             await _prune_tasks(session, walk, ends_at, removed)
+            await _prune_workflows(session, walk, ends_at, removed)
             await _remove_files(session, stores, walk, ends_at, removed)
         finally:
-            if removed.tasks or removed.files:
+            if removed.tasks or removed.files or removed.workflows:
                 seconds = round(time.monotonic() - started_at, 3)
                 log.info(
                     "chore_done",
                     chore="cleanup_old_tasks",
                     tasks=removed.tasks,
                     files=removed.files,
+                    workflows=removed.workflows,
                     seconds=seconds,
                     is_over=walk.is_over,
                 )
@@ -110,6 +118,15 @@ async def _prune_tasks(session: AsyncSession, walk: Walk, ends_at: float, remove
             batch = await statements.prune_tasks(session, after=walk.task, before=walk.before, most=TASKS_BATCH)
             removed.tasks += batch.removed
             walk.task = batch.last
+
+
+async def _prune_workflows(session: AsyncSession, walk: Walk, ends_at: float, removed: Removed) -> None:
+    """After their tasks, so that none is left which knows of a workflow that is gone."""
+    while walk.task is None and walk.has_workflows and time.monotonic() < ends_at:
+        async with _paced():
+            gone = await workflow_moves.prune(session, before=walk.before, most=WORKFLOWS_BATCH, most_nodes=NODES_BATCH)
+            removed.workflows += gone
+            walk.has_workflows = gone > 0
 
 
 async def _remove_files(session: AsyncSession, stores: Stores, walk: Walk, ends_at: float, removed: Removed) -> None:

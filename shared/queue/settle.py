@@ -7,11 +7,12 @@ from uuid import UUID
 
 from shared.broker.announce import Final, announce_finals, final_of
 from shared.broker.hints import Hint, hint_of
-from shared.db.statements import lookup, moves
+from shared.db.statements import lookup, moves, workflow_moves
 from shared.db.statements import settle as statements
 from shared.db.statements.settle import Settled, Settlement
 from shared.domain.task import Task
 from shared.queue.stores import Stores
+from shared.queue.workflows import hint as hint_released
 
 __all__ = ["Settled", "Settlement", "expire", "settle"]
 
@@ -26,10 +27,13 @@ async def settle(stores: Stores, settlements: Sequence[Settlement]) -> list[Sett
         written = await statements.settle(lane, settlements)
         lost = [(s.tenant_id, s.id) for s in settlements if s.id not in written]
         found = await lookup.get_tasks(lane, lost) if lost else {}
+        nodes = [t.id for t in written.values() if t.workflow_id is not None and t.status.is_final]
+        released = await workflow_moves.released(lane, nodes) if nodes else []
     finals = [final for s in settlements if (final := _final(s, written.get(s.id), found))]
     if finals:
         await announce_finals(stores.broker, finals, stores.settings.result_ttl)
     stores.hint([hint for t in written.values() for hint in _hints(t)])
+    hint_released(stores, released)
     return [written.get(s.id) for s in settlements]
 
 

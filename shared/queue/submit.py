@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -48,17 +48,20 @@ class Request:
     concurrency_key: str | None = None
 
 
-def plan(registry: Registry, settings: Settings, request: Request) -> NewTask:
-    """A task ready to store.
+def plan(registry: Registry, settings: Settings, request: Request, *, unknown: Collection[str] = ()) -> NewTask:
+    """A task ready to store. ``unknown`` are pointers into the input to values that come later: not judged yet.
 
     Raises: UnknownTaskType; InputRefused (pointers relative to the request: ``/input/…``, ``/queue``).
     """
     definition = registry.get(request.type)
+    unique_key = None
     try:
         given = registry.validate_input(request.type, request.input)
         unique_key = key_of(definition.unique, given)
     except InputRefused as refused:
-        raise InputRefused([("/input" + pointer, detail) for pointer, detail in refused.problems]) from None
+        problems = [("/input" + at, detail) for at, detail in refused.problems if not _may_change(at, unknown)]
+        if problems:
+            raise InputRefused(problems) from None
     queue = request.queue or definition.queue
     if queue not in settings.queues and queue != definition.queue:
         raise InputRefused([("/queue", f"There is no queue {queue!r}. Known: {', '.join(settings.queues)}.")])
@@ -91,6 +94,11 @@ def limits_of(definition: TaskDefinition, settings: Settings, queue: str, key: s
         queue=queue if queue in settings.queue_concurrency else None,
         key=key,
     )
+
+
+def _may_change(at: str, unknown: Collection[str]) -> bool:
+    """Whether what stands ``at`` this place holds, or is held by, a value that is not known yet."""
+    return any(f"{at}/".startswith(f"{place}/") or f"{place}/".startswith(f"{at}/") for place in unknown)
 
 
 async def submit(stores: Stores, tenant_id: int, tasks: Sequence[NewTask]) -> list[Task]:

@@ -1,6 +1,7 @@
 """Webhooks: a task's last event to its ``callback_url``, at least once, signed, through the guard of ``outbound``.
 
-The row of a delivery is written by the statement that ends the task (a trigger); here it is claimed, tried, recorded.
+The row of a delivery is written by the statement that ends the task, and by it the workflow (triggers); here it is
+claimed, tried, recorded.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 from datetime import UTC, datetime
 from uuid import UUID
 
-from shared.db.statements import lookup
+from shared.db.statements import lookup, workflows
 from shared.db.statements import webhooks as statements
 from shared.domain.errors import Conflict, InputRefused, NotFound, OutboundRefused, ProviderUnavailable
 from shared.domain.ids import new_id
@@ -64,7 +65,7 @@ async def attempt(stores: Stores, delivery: ClaimedDelivery, *, timeout: float =
     salts = delivery.salts or await salts_of(stores, delivery.tenant_id)
     key = secret_key(stores.settings)
     secrets = [derive(key, delivery.tenant_id, salt) for salt in salts]
-    body = event(delivery.type, delivery.task)
+    body = event(delivery.type, delivery.subject)
     headers = {"Content-Type": "application/json", **signed(delivery.id, datetime.now(UTC), body, secrets)}
     began = time.monotonic()
     try:
@@ -94,6 +95,15 @@ async def deliveries_of(stores: Stores, tenant_id: int, task_id: UUID) -> list[D
     async with stores.db.autocommit() as session:
         found = await statements.of_task(session, tenant_id, task_id)
         if not found and await lookup.get_task(session, tenant_id, task_id) is None:
+            raise NotFound
+    return found
+
+
+async def deliveries_of_workflow(stores: Stores, tenant_id: int, workflow_id: UUID) -> list[Delivery]:
+    """A workflow's own deliveries, one a generation. Raises: NotFound, StoreUnavailable."""
+    async with stores.db.autocommit() as session:
+        found = await statements.of_workflow(session, tenant_id, workflow_id)
+        if not found and await workflows.get(session, tenant_id, workflow_id) is None:
             raise NotFound
     return found
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from shared.queue.stores import Stores
 from shared.settings import Settings
-from tests.support.mutations import Both, Code, Mutation, Schema, Sql, alter, without
+from tests.support.mutations import Both, Code, Mutation, Schema, Sql, alter, in_function, without
 from tests.support.scenes import (
     bulk,
     keys,
@@ -23,6 +23,7 @@ from tests.support.scenes import (
     ownership,
     ticking,
     webhooks,
+    workflows,
 )
 from tests.support.scenes.liveness import a_watch
 from tests.support.scenes.making import Scene, by_hint, by_poll
@@ -41,6 +42,8 @@ TICK = "shared.db.statements.ticks:MAKE"
 CARRY = "shared.db.statements.webhooks"
 BULK = "shared.db.statements.bulk"
 KEYS_STORED = "shared.db.statements.keys"
+FLOW = "shared.db.statements.workflow_moves"
+STEPS = "shared.db.migrations.versions.0011_workflow_steps"
 
 COUNT = "shared.db.statements.limits"
 
@@ -546,7 +549,62 @@ LIMITS = [
         "a tenant waits behind the backlog of another",
     ),
 ]
+WORKFLOWS = [
+    Guard(
+        "trigger of workflows",
+        Schema(("DROP TRIGGER tasks_follow ON tasks",)),
+        workflows.a_successor_follows,
+        "nothing followed",
+    ),
+    Guard(
+        "retries in the count of predecessors",
+        in_function(STEPS, "workflow_advance", "CASE WHEN d.state = 'RELEASED' THEN -1 ELSE 1 END", "1"),
+        workflows.a_node_ends_twice,
+        "one predecessor counted for two",
+    ),
+    Guard(
+        "nodes that wait in the cancel of a workflow",
+        Sql(f"{FLOW}:CANCEL", "AND n.state = 'WAITING'", "AND false"),
+        workflows.a_cancel_meets_an_end,
+        "a cancelled workflow went on",
+    ),
+    Guard(
+        "tenant in the cancel of a workflow",
+        Both(
+            Sql(f"{FLOW}:CANCEL", "w.tenant_id = :tenant_id", ":tenant_id > 0"),
+            Sql(f"{FLOW}:CANCEL", "n.tenant_id = :tenant_id", "true"),
+        ),
+        workflows.another_tenant_cancels,
+        "another tenant cancelled a workflow",
+    ),
+    Guard(
+        "second half of a cancel",
+        Code("shared.queue.workflows:finish_cancels", "in found:", "in found[:0]:"),
+        workflows.who_cancels_dies_in_between,
+        "half a cancel stayed half",
+    ),
+    Guard(
+        "end in the retry of a workflow",
+        Sql(f"{FLOW}:REOPEN", "AND w.finished_at IS NOT NULL", ""),
+        workflows.one_that_runs_is_retried,
+        "a workflow that had not ended was begun again",
+    ),
+    Guard(
+        "trigger of a workflow's webhook",
+        Schema(("DROP TRIGGER workflows_call_back ON workflows",)),
+        workflows.its_end_is_told,
+        "nobody will be told of a workflow's end",
+    ),
+    Guard(
+        "workflow in retention",
+        Sql("shared.db.statements.retention:PRUNE_TASKS", "COALESCE(w.finished_at < :before, false)", "true"),
+        workflows.a_cleanup_meets_a_long_workflow,
+        "the result of a workflow that goes on was removed",
+    ),
+]
 GUARDS = [
+    *BULK_VERBS,
+    *UNIQUE,
     *OWNERSHIP,
     *MOVES,
     *LIVENESS,
@@ -558,6 +616,7 @@ GUARDS = [
     *UNIQUE,
     *KEYS,
     *LIMITS,
+    *WORKFLOWS,
 ]
 
 

@@ -112,6 +112,13 @@ async def alter(stores: Stores, mutation: Mutation) -> None:
             await session.execute(text(statement))
 
 
+def in_function(migration: str, name: str, old: str, new: str) -> Schema:
+    """Replace ``old`` by ``new`` in a function of the database, as the module ``migration`` defines it."""
+    texts = (each for value in vars(import_module(migration)).values() if isinstance(value, tuple) for each in value)
+    [source] = [each for each in texts if f"CREATE FUNCTION {name}(" in each]
+    return Schema((_replaced(source, old, new).replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"),))
+
+
 def _replaced(source: str, old: str, new: str) -> str:
     assert old in source, f"the guard {old!r} is not there any more: mutate the one that took its place"
     return source.replace(old, new)

@@ -52,7 +52,8 @@ async def empty(stores: Stores) -> None:
         await session.execute(
             text(
                 "TRUNCATE tasks, attempts, workers, queues, files, idempotency_keys, api_keys,"
-                " webhook_deliveries, webhook_secrets, operations, audit_log RESTART IDENTITY"
+                " webhook_deliveries, webhook_secrets, operations, audit_log, workflows, workflow_nodes"
+                " RESTART IDENTITY"
             )
         )
         await session.execute(text("TRUNCATE schedule_ticks, hourly_stats, rates"))

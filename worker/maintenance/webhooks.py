@@ -92,7 +92,7 @@ class Courier:
                 log.info(
                     "webhook_failed",
                     delivery=str(delivery.id),
-                    task=str(delivery.task.id),
+                    subject=str(delivery.subject.id),
                     endpoint=delivery.endpoint,
                     status=done.status,
                     error=done.error,

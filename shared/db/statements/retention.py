@@ -28,13 +28,16 @@ CUTOFF = text("""
 """)
 
 # ``finished_at`` is there exactly when a task is final: a CHECK. It is asked again once the row is locked,
-# so a task that a person retries meanwhile stays. The attempts go by ON DELETE CASCADE.
+# so a task that a person retries meanwhile stays. The attempts go by ON DELETE CASCADE. A workflow's tasks stay for
+# as long as it has not ended: those to come may want their results.
 PRUNE_TASKS = text("""
     WITH walked AS MATERIALIZED (
         SELECT t.id FROM tasks t WHERE t.id > :after AND t.id < :until ORDER BY t.id LIMIT :most
     ), pick AS MATERIALIZED (
         SELECT t.id FROM tasks t
         WHERE t.id = ANY(ARRAY(SELECT id FROM walked)) AND t.finished_at < :before
+              AND COALESCE((SELECT COALESCE(w.finished_at < :before, false) FROM workflows w
+                            WHERE w.id = t.workflow_id AND w.tenant_id = t.tenant_id), true)
         ORDER BY t.id FOR UPDATE SKIP LOCKED
     ), gone AS (
         DELETE FROM tasks t WHERE t.id = ANY(ARRAY(SELECT id FROM pick)) RETURNING t.id
@@ -53,6 +56,8 @@ OLD_FILES = text("""
         SELECT t.tenant_id, t.input FROM tasks t WHERE t.status IN ('PENDING', 'RETRYING')
         UNION ALL
         SELECT t.tenant_id, t.input FROM tasks t WHERE t.status = 'PROCESSING'
+        UNION ALL
+        SELECT n.tenant_id, n.input FROM workflow_nodes n WHERE n.state = 'WAITING'
     ), named AS MATERIALIZED (
         SELECT old.id FROM unfinished u
         CROSS JOIN LATERAL jsonb_path_query(u.input, '$.** ? (@.type() == "string")') AS given

@@ -39,14 +39,14 @@ SETTLE = text("""
         RETURNING t.id, t.status, t.version, t.attempt, t.generation, t.queue, t.priority, t.limits,
             EXTRACT(EPOCH FROM t.run_at - now())::float8 AS delay,
             EXTRACT(EPOCH FROM now() - old.started_at)::float8 AS duration,
-            u.status = 'RETRYING' AS is_recorded, old.version AS run_version, old.attempt AS run_attempt,
+            t.workflow_id, u.status = 'RETRYING' AS is_recorded, old.version AS run_version, old.attempt AS run_attempt,
             old.worker_id AS run_worker, old.started_at AS run_started, u.outcome, u.error
     ), record AS (
         INSERT INTO attempts (task_id, version, attempt, generation, worker_id, started_at, finished_at, outcome, error)
         SELECT id, run_version, run_attempt, generation, run_worker, run_started, now(), outcome, error::jsonb
         FROM ended WHERE is_recorded
     )
-    SELECT id, status, version, attempt, generation, queue, priority, delay, duration, limits FROM ended
+    SELECT id, status, version, attempt, generation, queue, priority, delay, duration, limits, workflow_id FROM ended
 """)
 
 
@@ -75,6 +75,7 @@ class Settled:
     delay: float
     duration: float
     limits: str = ""
+    workflow_id: UUID | None = None
 
 
 async def settle(runner: Runner, settlements: Sequence[Settlement]) -> dict[UUID, Settled]:

@@ -1,4 +1,4 @@
-"""Webhook deliveries: taken by lease, recorded by lease, listed, replayed. A trigger on ``tasks`` writes them."""
+"""Webhook deliveries: taken by lease, recorded by lease, listed, replayed. Triggers write them as things end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.rows import TASK_COLUMNS, dumps, task_of
+from shared.db.statements.workflows import workflow_of_json
 from shared.domain.webhooks import Attempted, ClaimedDelivery, Delivery, DeliveryState
 
 MOST_KEPT = 20
@@ -55,19 +56,22 @@ CLAIM = text(f"""
         UPDATE webhook_deliveries d
         SET lease = :lease, is_due = false, due_at = now() + make_interval(secs => :lease_seconds)
         FROM pick WHERE d.id = pick.id
-        RETURNING d.id, d.tenant_id, d.task_id, d.endpoint, d.url, d.type, d.step, d.snapshot
+        RETURNING d.id, d.tenant_id, d.task_id, d.workflow_id, d.endpoint, d.url, d.type, d.step, d.snapshot
     )
     SELECT taken.id AS delivery_id, taken.endpoint, taken.url, taken.type AS event_type, taken.step,
            ARRAY(SELECT s.salt FROM webhook_secrets s
                  WHERE s.tenant_id = taken.tenant_id AND (s.expires_at IS NULL OR s.expires_at > now())
                  ORDER BY s.expires_at DESC NULLS FIRST) AS salts,
+           taken.tenant_id AS of_tenant, to_jsonb(jsonb_populate_record(workflows, taken.snapshot)) AS workflow,
            {TASK_COLUMNS}
-    FROM taken JOIN tasks ON tasks.id = taken.task_id AND tasks.tenant_id = taken.tenant_id
-    CROSS JOIN LATERAL jsonb_populate_record(tasks, taken.snapshot) AS t
+    FROM taken
+    LEFT JOIN tasks ON tasks.id = taken.task_id AND tasks.tenant_id = taken.tenant_id
+    LEFT JOIN LATERAL jsonb_populate_record(tasks, taken.snapshot) AS t ON taken.task_id IS NOT NULL
+    LEFT JOIN workflows ON workflows.id = taken.workflow_id AND workflows.tenant_id = taken.tenant_id
     ORDER BY taken.tenant_id, taken.endpoint
 """)
 
-# After a 410 nothing of this task is tried again, unless a person asks.
+# After a 410 nothing of this task or workflow is tried again, unless a person asks.
 RECORD = text("""
     WITH done AS (
         UPDATE webhook_deliveries d
@@ -77,12 +81,12 @@ RECORD = text("""
             attempts = jsonb_path_query_array(d.attempts, '$[last - $kept to last]', CAST(:kept AS jsonb))
                 || (jsonb_build_object('at', now() - make_interval(secs => :duration)) || CAST(:attempt AS jsonb))
         WHERE d.id = :id AND d.tenant_id = :tenant_id AND d.lease = :lease
-        RETURNING d.id, d.task_id
+        RETURNING d.id, d.task_id, d.workflow_id
     ), stopped AS (
         UPDATE webhook_deliveries d SET state = 'gone', lease = NULL, is_due = false, finished_at = now()
         FROM done
-        WHERE :state = 'gone' AND d.task_id = done.task_id AND d.id <> done.id AND d.tenant_id = :tenant_id
-          AND d.state = 'waiting'
+        WHERE :state = 'gone' AND (d.task_id = done.task_id OR d.workflow_id = done.workflow_id)
+          AND d.id <> done.id AND d.tenant_id = :tenant_id AND d.state = 'waiting'
     )
     SELECT id FROM done
 """)
@@ -92,12 +96,17 @@ GIVE_BACK = text("""
     WHERE d.id = :id AND d.tenant_id = :tenant_id AND d.lease = :lease
 """)
 
-COLUMNS = """d.id, d.task_id, d.generation, d.type, d.url, d.state, d.attempt, d.created_at, d.finished_at, d.attempts,
-    CASE WHEN d.state = 'waiting' THEN d.due_at END AS due_at"""
+COLUMNS = """d.id, d.task_id, d.workflow_id, d.generation, d.type, d.url, d.state, d.attempt, d.created_at,
+    d.finished_at, d.attempts, CASE WHEN d.state = 'waiting' THEN d.due_at END AS due_at"""
 
 OF_TASK = text(f"""
     SELECT {COLUMNS} FROM webhook_deliveries d
     WHERE d.task_id = :task_id AND d.tenant_id = :tenant_id ORDER BY d.generation
+""")
+
+OF_WORKFLOW = text(f"""
+    SELECT {COLUMNS} FROM webhook_deliveries d
+    WHERE d.workflow_id = :workflow_id AND d.tenant_id = :tenant_id ORDER BY d.generation
 """)
 
 FIND = text("SELECT id FROM webhook_deliveries WHERE id = :id AND tenant_id = :tenant_id")
@@ -168,6 +177,12 @@ async def of_task(session: AsyncSession, tenant_id: int, task_id: UUID) -> list[
     return [_delivery(row) for row in rows.mappings()]
 
 
+async def of_workflow(session: AsyncSession, tenant_id: int, workflow_id: UUID) -> list[Delivery]:
+    """A workflow's own deliveries, by generation."""
+    rows = await session.execute(OF_WORKFLOW, {"workflow_id": workflow_id, "tenant_id": tenant_id})
+    return [_delivery(row) for row in rows.mappings()]
+
+
 async def exists(session: AsyncSession, tenant_id: int, delivery_id: UUID) -> bool:
     return (await session.execute(FIND, {"id": delivery_id, "tenant_id": tenant_id})).first() is not None
 
@@ -185,14 +200,14 @@ def _held(delivery: ClaimedDelivery) -> dict[str, Any]:
 def _claimed(row: RowMapping, lease: UUID) -> ClaimedDelivery:
     return ClaimedDelivery(
         id=row["delivery_id"],
-        tenant_id=row["tenant_id"],
+        tenant_id=row["of_tenant"],
         endpoint=row["endpoint"],
         url=row["url"],
         type=row["event_type"],
         step=row["step"],
         lease=lease,
         salts=tuple(row["salts"]),
-        task=task_of(row),
+        subject=workflow_of_json(row["workflow"]) if row["id"] is None else task_of(row),
     )
 
 

@@ -79,6 +79,7 @@ async def theirs(api: httpx.AsyncClient, stores: Stores, admin: Made) -> dict[st
         "task_id": task["id"],
         "file_id": (await made("files", files={"file": ("theirs.txt", b"theirs")}))["id"],
         "schedule_id": (await made("schedules", json={"name": "theirs", "every": 3_600, **SUM}))["id"],
+        "workflow_id": (await made("workflows", json={"tasks": {"a": SUM}}))["id"],
         "delivery_id": delivery["id"],
         "key_id": (await made("keys", json={"name": "theirs", "scopes": ["read"]}))["id"],
         "operation_id": str(operation.id),

@@ -32,6 +32,9 @@ EVERYDAY = {
     "POST /api/v1/files",
     "DELETE /api/v1/files/{file_id}",
     "POST /api/v1/schedules/{schedule_id}/run",
+    "POST /api/v1/workflows",
+    "POST /api/v1/workflows/{workflow_id}/cancel",
+    "POST /api/v1/workflows/{workflow_id}/retry",
 }
 """What users do all day: the tasks themselves are the record of it."""
 

@@ -31,6 +31,8 @@ from shared.db.statements import (
     settle,
     unique,
     workers,
+    workflow_moves,
+    workflows,
 )
 from shared.db.statements.claim import Claimant
 from shared.domain.ids import new_id
@@ -76,6 +78,23 @@ AUDIT = """
     INSERT INTO audit_log (id, tenant_id, action, target, details)
     SELECT t.id, t.tenant_id, 'queue.pause', 'demo_tasks', '{}' FROM tasks t LIMIT 20000
 """
+FLOWS = """
+    INSERT INTO workflows (id, tenant_id, total)
+    SELECT CAST(lpad(to_hex(1700000000000 + n), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0') AS uuid),
+           1 + n % 200, 20
+    FROM generate_series(1, 2000) AS n
+"""
+# A node of each task: of twenty in a workflow 16 have ended, 1 waits.
+FLOW_NODES = """
+    INSERT INTO workflow_nodes (workflow_id, name, tenant_id, place, state, pending, on_failure, task_id, after,
+                                successors, spec, input)
+    SELECT CAST(lpad(to_hex(1700000000000 + k.n), 12, '0') || '70008000' || lpad(to_hex(k.n), 12, '0') AS uuid),
+           'n' || k.place, t.tenant_id, k.place, CASE k.place WHEN 18 THEN 'WAITING' WHEN 19 THEN 'RELEASED'
+           ELSE 'COMPLETED' END, 0, 'cancel', CASE WHEN k.place <> 18 THEN t.id END, ARRAY[]::text[],
+           ARRAY['n' || k.place + 1], '{}', '{}'
+    FROM (SELECT t.*, row_number() OVER (ORDER BY t.id) AS number FROM tasks t) t
+    CROSS JOIN LATERAL (SELECT 1 + (t.number - 1) / 20 AS n, (t.number - 1) % 20 AS place) k
+"""
 
 
 class Recorded:
@@ -111,6 +130,8 @@ async def connection(servers: Servers) -> AsyncIterator[AsyncConnection]:
             await opened.exec_driver_sql(SEED)
             await opened.exec_driver_sql(ATTEMPTS)
             await opened.exec_driver_sql(AUDIT)
+            await opened.exec_driver_sql(FLOWS)
+            await opened.exec_driver_sql(FLOW_NODES)
             await opened.execute(text("VACUUM ANALYZE"))
             yield opened
         await engine.dispose()
@@ -218,6 +239,32 @@ CASES: dict[str, tuple[Call, set[str]]] = {
         {"tasks_failed"},
     ),
 }
+
+
+OF_WORKFLOWS: dict[str, tuple[Call, set[str]]] = {
+    "workflow": (lambda s, ids: workflows.get(s, OURS, ids[0]), {"workflow_nodes_pkey"}),
+    "workflows": (lambda s, ids: workflows.page(s, OURS, limit=50, before=ids[0]), {"workflows_list"}),
+    "nodes": (lambda s, ids: workflows.nodes(s, OURS, ids[0]), {"workflow_nodes_pkey"}),
+    "released": (workflow_moves.released, {"workflow_nodes_task", "workflow_nodes_pkey"}),
+    "waiting": (lambda s, ids: workflow_moves.waiting(s, OURS, ids[0]), {"workflow_nodes_pkey"}),
+    "cancel": (lambda s, ids: workflow_moves.cancel(s, OURS, ids[0]), {"workflows_pkey", "workflow_nodes_waiting"}),
+    "cancel tasks": (lambda s, ids: workflow_moves.cancel_tasks(s, OURS, ids[0], most=500), {"workflow_nodes_pkey"}),
+    "half cancelled": (lambda s, _: workflow_moves.half_cancelled(s, most=50), {"workflows_cancelling"}),
+}
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("name", OF_WORKFLOWS)
+async def test_a_statement_of_workflows_goes_by_its_index(
+    connection: AsyncConnection, ids: list[UUID], name: str, mode: str
+) -> None:
+    call, indexes = OF_WORKFLOWS[name]
+    recorded = Recorded()
+    await call(cast("AsyncSession", recorded), ids)
+    nodes = list(walk(await plan_of(connection, recorded, mode)))
+    assert [node for node in nodes if node["Node Type"] == "Seq Scan"] == []
+    used = {node["Index Name"] for node in nodes if str(node.get("Index Name")).startswith("workflow")}
+    assert indexes <= used
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])

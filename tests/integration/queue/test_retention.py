@@ -29,7 +29,7 @@ from shared.queue.settle import Settlement, settle
 from shared.queue.stores import Stores
 from shared.queue.submit import submit
 from shared.registry import Registry
-from tests.integration.db.test_plans import ATTEMPTS, SEED, Recorded, is_ours, plan_of, walk
+from tests.integration.db.test_plans import ATTEMPTS, FLOW_NODES, FLOWS, SEED, Recorded, is_ours, plan_of, walk
 from tests.support.servers import Servers
 from worker.maintenance import loops
 
@@ -378,6 +378,8 @@ async def grown(servers: Servers) -> AsyncIterator[AsyncConnection]:
             await opened.exec_driver_sql("INSERT INTO tenants (id, name) SELECT n, n FROM generate_series(2, 200) AS n")
             await opened.exec_driver_sql(SEED)
             await opened.exec_driver_sql(ATTEMPTS)
+            await opened.exec_driver_sql(FLOWS)
+            await opened.exec_driver_sql(FLOW_NODES)
             await opened.exec_driver_sql(
                 "INSERT INTO files (id, tenant_id, name, size, sha256, media_type)"
                 " SELECT id, tenant_id, 'a', 1, 'b', 'c' FROM tasks LIMIT 20000"

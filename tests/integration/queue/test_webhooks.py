@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.db.statements import webhooks as statements
 from shared.domain.errors import Conflict, NotFound
 from shared.domain.states import Status
+from shared.domain.task import Task
 from shared.domain.verdict import cancelled, completed, failed
 from shared.domain.webhooks import SCHEDULE, Attempted, ClaimedDelivery, Delivery, DeliveryState
 from shared.queue.cancel import cancel
@@ -151,7 +152,7 @@ async def test_no_callback_keeps_a_task_from_ending(stores: Stores, url: str) ->
     run = await running(stores, callback_url=url)
     assert await ended(stores, run, completed("1")) is not None
     assert (await only(stores, run.id)).url == url
-    assert (await taken(stores)).task.id == run.id
+    assert (await taken(stores)).subject.id == run.id
 
 
 async def test_a_settle_that_is_repeated_tells_once(stores: Stores) -> None:
@@ -167,7 +168,8 @@ async def test_each_generation_is_told_under_its_own_id_as_it_ended(stores: Stor
     await ended(stores, run, failed(ERROR))
     await retry(stores, TENANT, run.id)
     delivery = await taken(stores)
-    shown = delivery.task
+    shown = delivery.subject
+    assert isinstance(shown, Task)
     assert (shown.status, shown.generation, shown.attempt, shown.error) == (Status.FAILED, 1, 1, ERROR)
     assert shown.finished_at is not None
     await cancel(stores, TENANT, run.id)
@@ -179,7 +181,7 @@ async def test_each_generation_is_told_under_its_own_id_as_it_ended(stores: Stor
 async def test_a_claimed_delivery_is_nobody_elses_until_its_lease_ends(stores: Stores) -> None:
     task_id = await one(stores)
     first = await taken(stores, lease_seconds=0.2)
-    assert first.task.id == task_id
+    assert first.subject.id == task_id
     assert await claim(stores, most=10) == []
     await asyncio.sleep(0.25)
     second = await taken(stores)

@@ -114,7 +114,7 @@ async def test_a_retry_policy_with_a_fault_ends_the_task_all_the_same(bench: Ben
 
 @pytest.mark.parametrize(
     ("type_", "given", "error"),
-    [("unknown_here", {"way": ""}, "UnknownTaskType"), ("returns", {"old": 1}, "InputRefused")],
+    [("unknown_here", {"way": ""}, "UnknownTaskType"), ("returns", {"old": 1}, "invalid_input")],
 )
 async def test_a_row_that_other_code_wrote_fails_for_good(
     bench: Bench, type_: str, given: dict[str, Any], error: str

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.definition import TaskModel, task
 from shared.domain.errors import ConfigurationError, InputRefused, UnknownTaskType
+from shared.domain.pointers import pointer
 from shared.domain.run import Run
-from shared.registry import Registry, discover, pointer
+from shared.registry import Registry, discover
 
 TASK = '''
 from shared.tasks import Run, TaskModel, task
