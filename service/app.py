@@ -23,6 +23,7 @@ from service.routes import (
     docs,
     files,
     keys,
+    metrics,
     operations,
     queues,
     schedules,
@@ -35,6 +36,7 @@ from service.routes import (
 )
 from shared.domain.errors import ConfigurationError, TaskRunnerError
 from shared.logs import configure_logs
+from shared.metrics import LAG
 from shared.queue.keys import bootstrap_key
 from shared.registry import Registry, discover
 from shared.settings import Settings, load_settings
@@ -62,7 +64,7 @@ def build(settings: Settings, registry: Registry) -> FastAPI:
     bootstrap_key(settings)  # a wrong one must stop the process here, not its first request
     authenticator = Authenticator()
     rates = RateLimits(settings.rate_limit) if settings.rate_limit else None
-    beside = [authenticator.note_for_ever, *([rates.exchange_for_ever] if rates else ())]
+    beside = [authenticator.note_for_ever, LAG.watch, *([rates.exchange_for_ever] if rates else ())]
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -80,7 +82,7 @@ def build(settings: Settings, registry: Registry) -> FastAPI:
     # Not include_router: it matches each path twice, and these routers know their full paths. Hot ones first, but for
     # the bulk verbs: to the router, "bulk" in their paths could be a task's id.
     first = (bulk, tasks, task_lists, operations, workflows)
-    for part in (*first, files, webhooks, schedules, queues, workers, keys, audit, system, docs):
+    for part in (*first, files, webhooks, schedules, queues, workers, keys, audit, system, metrics, docs):
         app.router.routes.extend(part.router.routes)
     # Last: the dashboard's files answer to any name below theirs.
     app.router.routes.extend((*sign_in.router.routes, *dashboard.router.routes))

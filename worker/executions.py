@@ -17,6 +17,7 @@ from shared.domain.task import ClaimedTask
 from shared.domain.verdict import TaskError, Verdict, failed
 from shared.logs import get_logger
 from shared.queue.settle import Settled, Settlement, settle
+from worker.counting import count_run
 from worker.engine.slots import Slots
 from worker.executor import Execution
 from worker.routine import routine
@@ -149,6 +150,7 @@ class Executions:
                 settled = written.result()
                 if settled is not None and settled.status.is_final:
                     self.ended[task.tenant_id, task.queue] += 1
+                count_run(task, verdict, settled)
                 _tell(execution, verdict, settled)
             case StoreUnavailable():
                 log.warning("settle_failed", reason="database away", **execution.facts())

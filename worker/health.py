@@ -1,4 +1,4 @@
-"""The worker's own health port: /health/live, /health/ready and /health, for orchestrators."""
+"""The worker's own health port: /health/live, /health/ready and /health for orchestrators, /metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import uvicorn
 
+from shared import metrics
 from shared.domain.errors import ConfigurationError
 from shared.embedded.ports import bound_socket
 from shared.logs import get_logger
@@ -64,12 +65,23 @@ class _Server(uvicorn.Server):
 def _app(runtime: Incarnation) -> Any:
     async def app(scope: dict[str, Any], _receive: Any, send: Any) -> None:
         is_read = scope["method"] in {"GET", "HEAD"}
+        if is_read and scope["path"] == "/metrics":
+            await _send_metrics(runtime, send)
+            return
         status, body = await _answer(runtime, scope["path"]) if is_read else (405, {"status": "method not allowed"})
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), (b"allow", b"GET, HEAD")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": orjson.dumps(body)})
 
     return app
+
+
+async def _send_metrics(runtime: Incarnation, send: Any) -> None:
+    slots = [(("running",), runtime.executions.running), (("all",), runtime.info.concurrency)]
+    body = metrics.page([metrics.gauge("worker_slots", "Tasks that run here, and that may.", slots, "state")])
+    headers = [(b"content-type", metrics.CONTENT_TYPE.encode()), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _answer(runtime: Incarnation, path: str) -> tuple[int, dict[str, Any]]:

@@ -20,6 +20,7 @@ from shared.domain.errors import StoreUnavailable
 from shared.domain.ids import new_id
 from shared.domain.task import WorkerInfo
 from shared.logs import get_logger
+from shared.metrics import LAG
 from shared.notify import say_ready
 from shared.queue import workers
 from shared.queue.claim import Claimant
@@ -163,6 +164,7 @@ class Runtime:
             "wear": watch_wear(self),
             "maintenance": maintain(self.stores, self._registry),
             "health": serve_health(self),
+            "loop-lag": LAG.watch(),
         }
 
     def drain(self) -> None:

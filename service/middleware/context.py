@@ -1,4 +1,4 @@
-"""The request id, and the access log: one line a request."""
+"""The request id, the access log and the counts of it: one of each a request."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.problems import path_as_sent
 from shared.domain.ids import new_id
 from shared.logs import FACTS, get_logger
+from shared.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 SLOW_SECONDS = 1.0
+METHODS = frozenset({"GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PUT"})
 
 log = get_logger(__name__)
 plain_log = logging.getLogger(__name__)
@@ -50,7 +52,9 @@ class RequestContext:
         try:
             await self.app(scope, receive, with_id)
         finally:
-            _log_access(scope, status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            _count(scope, status, seconds)
+            _log_access(scope, status, seconds)
             FACTS.reset(token)
 
 
@@ -59,6 +63,14 @@ def _request_id(scope: Scope) -> str:
         if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
             return str(value, "ascii")
     return str(new_id())
+
+
+def _count(scope: Scope, status: int, seconds: float) -> None:
+    """By the route's own path: what callers write into theirs has no end."""
+    route = getattr(scope.get("route"), "path", "")
+    method = scope["method"] if scope["method"] in METHODS else ""
+    HTTP_REQUESTS.add(method, route, str(status))
+    HTTP_SECONDS.add(seconds, method, route)
 
 
 def _log_access(scope: Scope, status: int, seconds: float) -> None:

@@ -16,6 +16,7 @@ from shared.domain.deathwatch import DeathWatch, Suspect
 from shared.domain.errors import StoreUnavailable
 from shared.domain.task import Task
 from shared.logs import get_logger
+from shared.metrics import TASKS_RESCUED, WORKERS_DIED
 from shared.queue.stores import Stores
 from shared.queue.submit import hint
 
@@ -62,6 +63,7 @@ class Watcher:
     async def _declare(self, suspect: Suspect) -> None:
         async with self._stores.db.autocommit() as session:
             if await statements.declare_dead(session, suspect.worker_id, suspect.beat):
+                WORKERS_DIED.add()
                 log.warning("worker_declared_dead", dead=str(suspect.worker_id), beat=suspect.beat)
 
 
@@ -93,6 +95,7 @@ async def rescue(stores: Stores) -> int:
         await _told(stores, batch)
         rescued += len(batch)
         if batch:
+            TASKS_RESCUED.add(by=len(batch))
             log.warning("tasks_rescued", count=len(batch))
         if len(batch) < RESCUE_BATCH:
             return rescued

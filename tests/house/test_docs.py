@@ -137,7 +137,10 @@ def test_every_route_is_documented_and_every_documented_route_exists() -> None:
     schema = build(Settings(), discover()).openapi()
     served = {(method.upper(), path) for path, methods in schema["paths"].items() for method in methods}
     text = page("docs/api.md").prose
-    named = {(method, path if path.startswith("/health") else f"/api/v1{path}") for method, path in ROUTE.findall(text)}
+    named = {
+        (method, path if path.startswith(("/health", "/metrics")) else f"/api/v1{path}")
+        for method, path in ROUTE.findall(text)
+    }
     assert {(method, nameless(path)) for method, path in served} == {(method, nameless(path)) for method, path in named}
 
 

@@ -8,6 +8,7 @@ import time
 from shared.domain.errors import StoreUnavailable
 from shared.domain.webhooks import Attempted, ClaimedDelivery, DeliveryState
 from shared.logs import get_logger
+from shared.metrics import WEBHOOKS
 from shared.queue.stores import Stores
 from shared.queue.webhooks import ATTEMPT_SECONDS, FIRST_LANE, LEASE_SECONDS, Lane, attempt, claim, give_back, record
 
@@ -88,6 +89,7 @@ class Courier:
             # No webhook is worth the tasks that run beside it, or the other webhooks.
             log.exception("webhook_crashed", delivery=str(delivery.id))
         else:
+            WEBHOOKS.add(state.value if state is not None else "overtaken")
             if state is not DeliveryState.DELIVERED:
                 log.info(
                     "webhook_failed",

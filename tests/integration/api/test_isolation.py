@@ -19,7 +19,7 @@ from tests.integration.api.operations import GUARDED, OPERATIONS, SHARED, Operat
 from tests.support.keys import Headers, Made, bearer, key
 
 SCOPES = ("read", "write", "admin")
-BY_ITSELF = ("/health", "/api/v1/workers")
+BY_ITSELF = ("/health", "/metrics", "/api/v1/workers")
 """What moves with the heartbeat of a worker, and is nobody's own."""
 
 

@@ -22,6 +22,7 @@ from shared.db.statements import (
     audit,
     bulk,
     claim,
+    gauges,
     hourly_stats,
     limits,
     liveness,
@@ -209,6 +210,7 @@ CASES: dict[str, tuple[Call, set[str]]] = {
     "statistics of an hour": (lambda s, _: hourly_stats.generate(s, NOW), {"tasks_pkey"}),
     "names of queues": (lambda s, _: queues.names(s), {"tasks_claim"}),
     "loads of queues": (lambda s, _: queues.loads(s, OURS, list(QUEUES), most=100), {"tasks_claim"}),
+    "loads of all tenants": (lambda s, _: gauges.loads(s, list(QUEUES), most=100), {"tasks_claim"}),
     "running by queue": (lambda s, _: queues.running(s, OURS), {"tasks_running"}),
     "next due": (lambda s, _: queues.next_due(s, OURS, QUEUES[0], most=100), {"tasks_claim"}),
     "purge": (

@@ -89,6 +89,9 @@ async def test_the_health_port_answers(settings: Settings, stores: Stores, monke
         assert told["components"] == {"database": {"status": "ok"}, "broker": {"status": "ok"}}
         assert (told["worker"], told["running"], told["concurrency"]) == (str(runtime.info.id), 0, 3)
         assert (await client.get("/nowhere")).status_code == 404
+        metrics = await client.get("/metrics")
+        assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+        assert 'taskrunner_worker_slots{state="all"} 3.0' in metrics.text
         runtime.stores.broker.trip()
         degraded = await client.get("/health/ready")
         assert (degraded.status_code, degraded.json()["status"]) == (200, "degraded"), "it works without Redis"

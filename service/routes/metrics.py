@@ -1,0 +1,62 @@
+"""The metrics page, for Prometheus: what this process counted, and how the whole service stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import PlainTextResponse, Response
+
+from service.dependencies import Caller, Reader
+from service.strict_route import StrictRoute
+from shared import metrics
+from shared.domain.errors import StoreUnavailable
+from shared.metrics import gauge
+from shared.queue.gauges import Gauges, pool_use, read_gauges
+from shared.queue.queues import served_queues
+
+router = APIRouter(tags=["system"], route_class=StrictRoute)
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=PlainTextResponse,
+    response_description="Prometheus' text format.",
+)
+async def read_metrics(caller: Reader) -> Response:
+    """What this process counted, and how the whole service stands; without PostgreSQL the former alone."""
+    settings = caller.house.settings
+    try:
+        found: Gauges | None = await read_gauges(caller.stores, served_queues(caller.house.registry, settings.queues))
+    except StoreUnavailable:
+        found = None
+    more = [*_own(caller), *(_of_all(found, settings.expected_workers) if found else ())]
+    return Response(metrics.page(more), media_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+
+
+def _own(caller: Caller) -> Iterator[Any]:
+    used, most = pool_use(caller.stores)
+    connections = [(("used",), used), (("most",), most)]
+    yield gauge("db_pool_connections", "Of this process: in use, and allowed.", connections, "state")
+    stores = [(("redis",), not caller.stores.broker.is_away)]
+    yield gauge("store_up", "Whether the last call found it.", stores, "store")
+
+
+def _of_all(found: Gauges, expected: int | None) -> Iterator[Any]:
+    """Of every tenant and process: the same whichever API is asked."""
+    loads = found.loads
+    waiting = [((queue,), load.waiting) for queue, load in loads.items()]
+    yield gauge("queue_waiting", "Due and not started.", waiting, "queue")
+    delayed = [((queue,), load.delayed) for queue, load in loads.items()]
+    yield gauge("queue_delayed", "Not due yet: scheduled, or between two attempts.", delayed, "queue")
+    ages = [((queue,), load.oldest_age or 0.0) for queue, load in loads.items()]
+    yield gauge("queue_oldest_age_seconds", "How long the longest waiting task has been due.", ages, "queue")
+    running = [((queue,), found.running.get(queue, 0)) for queue in {**loads, **found.running}]
+    yield gauge("queue_running", "Tasks that run.", running, "queue")
+    yield gauge("webhooks_due", "Webhooks whose next attempt is due.", [((), found.webhooks_due)])
+    yield gauge("webhooks_oldest_age_seconds", "How long the longest of these has been.", [((), found.webhooks_age)])
+    yield gauge("workers_alive", "Workers whose heart beats.", [((), found.workers_alive)])
+    if expected is not None:
+        yield gauge("workers_expected", "TASKRUNNER_EXPECTED_WORKERS.", [((), expected)])
