@@ -68,6 +68,7 @@ async def test_two_workers_that_race_never_exceed_a_keys_limit(limited: Service,
     assert len({effect.pid for effect in effects}) == 2, "both workers took part"
 
 
+@pytest.mark.chaos
 async def test_a_killed_workers_places_are_free_within_ten_seconds(limited: Service, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     victim = await limited.start_worker()
