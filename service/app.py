@@ -22,6 +22,7 @@ from service.routes import (
     bulk,
     docs,
     files,
+    inspection,
     keys,
     metrics,
     operations,
@@ -82,7 +83,8 @@ def build(settings: Settings, registry: Registry) -> FastAPI:
     # Not include_router: it matches each path twice, and these routers know their full paths. Hot ones first, but for
     # the bulk verbs: to the router, "bulk" in their paths could be a task's id.
     first = (bulk, tasks, task_lists, operations, workflows)
-    for part in (*first, files, webhooks, schedules, queues, workers, keys, audit, system, metrics, docs):
+    rest = (files, webhooks, schedules, queues, workers, keys, audit, inspection, system, metrics, docs)
+    for part in (*first, *rest):
         app.router.routes.extend(part.router.routes)
     # Last: the dashboard's files answer to any name below theirs.
     app.router.routes.extend((*sign_in.router.routes, *dashboard.router.routes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -10,7 +10,7 @@ from rich.table import Table
 import service.client as sdk
 from service.cli.exits import refusals_end_the_command
 from service.cli.output import Form, FormOption, cells, columns, note, show
-from service.cli.views import task_list
+from service.cli.views import stats_list, task_list
 
 MOST_SHOWN = 1_000
 group = typer.Typer(help="What the workers do, know and achieve.", no_args_is_help=True)
@@ -41,8 +41,14 @@ def registered(form: FormOption = Form.TABLE) -> None:
 
 
 @group.command()
-def stats(form: FormOption = Form.TABLE) -> None:
-    """How many slots are busy, and what waits."""
+def stats(
+    window: Annotated[int | None, typer.Option(min=1, help="What was done in the last so many seconds.")] = None,
+    form: FormOption = Form.TABLE,
+) -> None:
+    """How many slots are busy, and what waits; with --window, what was done, by type and queue."""
+    if window is not None:
+        _window(window, form)
+        return
     with refusals_end_the_command(), sdk.Client() as client:
         workers, queues = client.workers(), client.queues()
     rates = [queue.throughput for queue in queues if queue.throughput is not None]
@@ -58,6 +64,28 @@ def stats(form: FormOption = Form.TABLE) -> None:
         "is_lower_bound": any(queue.is_lower_bound for queue in queues),
     }
     show(form, facts, (worker.id for worker in workers), lambda: _facts(facts))
+
+
+@group.command()
+def conf(form: FormOption = Form.TABLE) -> None:
+    """The service's settings in force, secrets masked. Needs the scope admin."""
+    with refusals_end_the_command(), sdk.Client() as client:
+        settings = client.config()
+    show(form, settings, settings, lambda: _facts({name: _setting(value) for name, value in settings.items()}))
+
+
+def _window(seconds: int, form: Form) -> None:
+    with refusals_end_the_command(), sdk.Client() as client:
+        found = client.stats(seconds)
+    show(form, found.document(), (row.type for row in found.data), lambda: stats_list(found))
+    if not found.data and form is Form.TABLE:
+        note("nothing was submitted")
+
+
+def _setting(value: Any) -> Any:
+    return (
+        value if isinstance(value, list) or value is None else str(value).lower() if value in {True, False} else value
+    )
 
 
 def _registered(rows: list[dict[str, Any]]) -> Table:

@@ -14,6 +14,7 @@ from service.cli.output import cells, columns, compact, one_line, printable, sta
 if TYPE_CHECKING:
     from service.client.key_models import AuditEntry, Key
     from service.client.models import Operation, Queue, Schedule, Task, TaskType, Worker
+    from service.client.operator_models import Counts, Stats
     from service.client.workflow_models import Workflow
 
 
@@ -113,6 +114,22 @@ def queue_list(queues: Iterable[Queue]) -> Table:
         counts = (f"{queue.waiting}{more}", f"{queue.delayed}{more}", queue.running)
         table.add_row(*cells((queue.name, state, *counts, oldest, rate)))
     return table
+
+
+def stats_list(stats: Stats) -> Table:
+    table = columns(
+        "TYPE", "QUEUE", "SUBMITTED", "PER SECOND", "SUCCESS", "WAIT p50", "p95", "p99", "RUN p50", "p95", "p99"
+    )
+    for row in stats.data:
+        spans = [row.wait.p50, row.wait.p95, row.wait.p99, row.run.p50, row.run.p95, row.run.p99]
+        seconds_of = ["" if span is None else f"{span:.3f} s" for span in spans]
+        table.add_row(*cells((row.type, row.queue, row.submitted, f"{row.rate:.3g}", _share(row), *seconds_of)))
+    table.add_row(*cells(("all", "", stats.total.submitted, f"{stats.total.rate:.3g}", _share(stats.total))))
+    return table
+
+
+def _share(counts: Counts) -> str:
+    return "" if counts.success_share is None else f"{100 * counts.success_share:.1f} %"
 
 
 def operation_list(operations: Iterable[Operation]) -> Table:

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         WebhookSecret,
         Worker,
     )
+    from service.client.operator_models import Stats
     from service.client.workflow_models import Workflow
     from service.client.workflows import chain, group, result_of, step
 
@@ -80,6 +81,7 @@ __all__ = [
     "RateLimited",
     "Schedule",
     "ServiceUnavailable",
+    "Stats",
     "Task",
     "TaskError",
     "TaskFailed",
@@ -122,6 +124,7 @@ _LAZY = {
     "Client": "service.client.blocking",
     "AsyncClient": "service.client.awaited",
     **dict.fromkeys(("AuditEntry", "Key"), "service.client.key_models"),
+    "Stats": "service.client.operator_models",
     **dict.fromkeys(_MODELS, "service.client.models"),
     "Workflow": "service.client.workflow_models",
     **dict.fromkeys(("chain", "group", "result_of", "step"), "service.client.workflows"),

@@ -85,6 +85,8 @@ class AsyncClient:
     pause_queue = answer(operations.pause_queue)
     resume_queue = answer(operations.resume_queue)
     purge_queue = answer(operations.purge_queue)
+    stats = answer(operations.stats)
+    config = answer(operations.config)
     ready = answer(verbs.ready)
     health = answer(verbs.health)
     cancel_many = answer(bulk_verbs.cancel_many)

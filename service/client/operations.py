@@ -1,11 +1,14 @@
-"""What an operator asks: queues (pause, resume, purge) and the drain of a worker."""
+"""What an operator asks: queues (pause, resume, purge), the drain of a worker, statistics, settings."""
 
 from __future__ import annotations
 
+import json
+from typing import Any
 from urllib.parse import quote
 
 from service.client.calls import Call, Flow, exchange
 from service.client.models import Page, Purge, Queue, Worker
+from service.client.operator_models import Stats
 
 QUEUES = "/api/v1/queues"
 PURGE_PATIENCE = 30.0
@@ -44,6 +47,19 @@ def drain_worker(worker_id: str) -> Flow[Worker]:
     """Ask a worker to take nothing more, finish what it runs, and end. Needs the scope ``admin``. Raises: NotFound."""
     path = f"/api/v1/workers/{quote(worker_id, safe='')}/drain"
     return exchange(Call("POST", path, lambda reply: Worker.model_validate_json(reply.body)))
+
+
+def stats(window: int = 3_600) -> Flow[Stats]:
+    """Counts, rates and percentiles of the tasks created in the last ``window`` seconds, by type and queue."""
+    path = "/api/v1/stats"
+    return exchange(
+        Call("GET", path, lambda reply: Stats.model_validate_json(reply.body), params={"window": window}, patience=30)
+    )
+
+
+def config() -> Flow[dict[str, Any]]:
+    """The service's settings by the names of their variables, secrets masked. Needs the scope ``admin``."""
+    return exchange(Call("GET", "/api/v1/config", lambda reply: dict(json.loads(reply.body)["data"])))
 
 
 def _purge(name: str, dry_run: bool) -> Flow[Purge]:

@@ -146,6 +146,33 @@ QUEUE = {
     "throughput": 41.5,
     "is_lower_bound": False,
 }
+COUNTS = {
+    "submitted": 120, "completed": 114, "failed": 2, "cancelled": 1, "retried": 5,
+    "rate": 0.033333, "success_share": 0.982759,
+}  # fmt: skip
+STATS = {
+    "window": 3600.0,
+    "since": "2026-03-01T11:00:00.000000Z",
+    "until": CREATED,
+    "total": COUNTS,
+    "data": [
+        {
+            "type": "simple_calculation",
+            "queue": "demo_tasks",
+            **COUNTS,
+            "wait": {"p50": 0.0021, "p95": 0.0068, "p99": 0.0124},
+            "run": {"p50": 0.0009, "p95": 0.0031, "p99": 0.0057},
+        }
+    ],
+}
+CONFIG = {
+    "data": {
+        "DATABASE_URL": "postgresql+asyncpg://********@db.internal:5432/taskrunner",
+        "TASKRUNNER_SECRET_KEY": "********",
+        "TASKRUNNER_CONCURRENCY": 20,
+        "TASKRUNNER_QUEUES": ["urgent", "ai_processing", "demo_tasks"],
+    }
+}
 NOT_READY = {"status": "unavailable", "components": {"database": {"status": "down"}, "broker": {"status": "ok"}}}
 READY = {"status": "ok", "components": {"database": {"status": "ok"}, "broker": {"status": "ok"}}}
 HEALTH = {
@@ -215,6 +242,8 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[int, Any]] = {
     ("GET", "/api/v1/keys"): {200: {"data": [KEY]}},
     ("POST", "/api/v1/keys/{key_id}/rotate"): {201: KEY_ROTATED},
     ("GET", "/api/v1/audit"): {200: {"data": [AUDIT], "next_cursor": None}},
+    ("GET", "/api/v1/stats"): {200: STATS},
+    ("GET", "/api/v1/config"): {200: CONFIG},
     ("GET", "/health/live"): {200: {"status": "ok"}},
     ("GET", "/health/ready"): {
         200: READY,

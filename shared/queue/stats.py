@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from shared.db.session import LONG_SECONDS
 from shared.db.statements import hourly_stats, retention
 from shared.db.statements import stats as statements
 from shared.domain.run import StatsRow
@@ -16,7 +17,7 @@ async def window(stores: Stores, tenant_id: int, since: datetime, until: datetim
 
     What retention may have removed comes from the statistics of its hours: whole hours, percentiles an estimate.
     """
-    async with stores.db.autocommit() as session:
+    async with stores.db.autocommit(within=LONG_SECONDS) as session:
         kept_since = await retention.cutoff(session, days=stores.settings.retention_days)
         rows = await statements.window(session, tenant_id, max(since, kept_since), until)
         if since < kept_since:

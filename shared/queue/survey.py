@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 from shared.db.statements import bulk as statements
+from shared.db.statements.stats import SKEW
 from shared.domain.ids import EPOCH, first_id_at
 from shared.domain.operations import MOVABLE, NOT_FOUND, BulkAction, Counted, Selection
 from shared.domain.states import Status
@@ -15,8 +16,6 @@ from shared.queue.stores import Stores
 
 LOOKED_AT_ONCE = 5_000
 SURVEY_SECONDS = 5.0
-SKEW = timedelta(minutes=10)
-"""An id is made by an API host's clock, ``created_at`` by PostgreSQL's."""
 FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db.statements.stats import stats_of
+from shared.db.statements.stats import SKEW, stats_of
 from shared.domain.ids import first_id_at
 from shared.domain.run import StatsRow
 from shared.domain.schedule import HOURLY_STATS
 from shared.domain.statistics import HOUR
-
-SKEW = timedelta(minutes=10)
-"""An id is made by an API host's clock, ``created_at`` by PostgreSQL's."""
 
 # An hour is over once no statement that began in it can still commit.
 PROGRESS = text("""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.domain.ids import EPOCH, first_id_at
 from shared.domain.run import StatsRow
+
+SKEW = timedelta(minutes=10)
+"""An id is made by an API host's clock, ``created_at`` by PostgreSQL's."""
 
 WINDOW = text("""
     SELECT t.type, t.queue,
@@ -24,14 +28,17 @@ WINDOW = text("""
                ORDER BY EXTRACT(EPOCH FROM t.finished_at - t.started_at)::float8
            ) FILTER (WHERE t.finished_at IS NOT NULL AND t.started_at IS NOT NULL) AS run
     FROM tasks t
-    WHERE t.tenant_id = :tenant_id AND t.created_at >= :since AND t.created_at < :until
+    WHERE t.tenant_id = :tenant_id AND t.id >= :first AND t.id < :last
+          AND t.created_at >= :since AND t.created_at < :until
     GROUP BY t.type, t.queue ORDER BY t.type, t.queue
 """)
 
 
 async def window(session: AsyncSession, tenant_id: int, since: datetime, until: datetime) -> list[StatsRow]:
     """Tasks created in [since, until). Times are seconds."""
-    rows = await session.execute(WINDOW, {"tenant_id": tenant_id, "since": since, "until": until})
+    # The ids bound the part of the index that is read: history before it costs nothing.
+    bounds = {"first": first_id_at(max(EPOCH, since - SKEW)), "last": first_id_at(until + SKEW)}
+    rows = await session.execute(WINDOW, {"tenant_id": tenant_id, "since": since, "until": until, **bounds})
     return [stats_of(row) for row in rows]
 
 

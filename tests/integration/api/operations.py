@@ -19,7 +19,7 @@ DOCUMENT: dict[str, Any] = json.loads(json.dumps(build(Settings(_env_file=None),
 SHARED = {"queue", "worker_id"}
 """What a path may name that is every tenant's: its effect is the caller's own, or it takes an operator."""
 UNKNOWN = {"queue": "nowhere", "key_id": "nobody"}
-MOVING = {"oldest_age", "throughput", "heartbeat_age", "request_id", "last_used_at", "instance"}
+MOVING = {"oldest_age", "throughput", "heartbeat_age", "request_id", "last_used_at", "instance", "since", "until"}
 
 
 @dataclass(frozen=True)

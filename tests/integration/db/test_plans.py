@@ -7,7 +7,7 @@ for any: PostgreSQL may take either.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -30,6 +30,7 @@ from shared.db.statements import (
     moves,
     queues,
     settle,
+    stats,
     unique,
     workers,
     workflow_moves,
@@ -208,6 +209,7 @@ CASES: dict[str, tuple[Call, set[str]]] = {
     "retry": (lambda s, ids: moves.retry(s, OURS, ids[0]), ONE_OF_TENANT),
     "expire": (lambda s, _: moves.expire(s, most=500), {"tasks_expiry", "tasks_pkey"}),
     "statistics of an hour": (lambda s, _: hourly_stats.generate(s, NOW), {"tasks_pkey"}),
+    "statistics of a window": (lambda s, _: stats.window(s, OURS, NOW - timedelta(hours=1), NOW), ONE_OF_TENANT),
     "names of queues": (lambda s, _: queues.names(s), {"tasks_claim"}),
     "loads of queues": (lambda s, _: queues.loads(s, OURS, list(QUEUES), most=100), {"tasks_claim"}),
     "loads of all tenants": (lambda s, _: gauges.loads(s, list(QUEUES), most=100), {"tasks_claim"}),

@@ -112,3 +112,23 @@ def test_inspect_sums_up(api: FakeApi, run: Runner) -> None:
 def test_inspect_alone_says_what_there_is(run: Runner) -> None:
     ran = run("inspect")
     assert "registered" in ran.out + ran.err
+
+
+def test_inspect_shows_what_was_done_in_a_window(api: FakeApi, run: Runner) -> None:
+    counts = {"submitted": 9, "completed": 8, "failed": 1, "rate": 0.15, "success_share": 0.888889}
+    row = {"type": "simple_calculation", "queue": "demo_tasks", **counts, "wait": {"p50": 0.002}, "run": {"p50": 0.5}}
+    api.answer("GET", "/api/v1/stats", 200, {"window": 60.0, "total": counts, "data": [row]})
+    told = run("inspect", "stats", "--window", "60")
+    assert "88.9 %" in told.out
+    assert "0.500 s" in told.out
+    assert api.requests[-1].query == {"window": ["60"]}
+    assert run("inspect", "stats", "--window", "60", "-o", "json").json["total"]["submitted"] == 9
+
+
+def test_inspect_shows_the_settings(api: FakeApi, run: Runner) -> None:
+    settings = {"TASKRUNNER_CONCURRENCY": 20, "TASKRUNNER_QUEUES": ["a", "b"], "TASKRUNNER_METRICS_PUBLIC": False}
+    api.answer("GET", "/api/v1/config", 200, {"data": settings})
+    told = run("inspect", "conf").out
+    assert "a, b" in told
+    assert "false" in told
+    assert run("inspect", "conf", "-o", "json").json == settings

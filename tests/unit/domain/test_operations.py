@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import orjson
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.db.statements.operations import filter_of
@@ -26,6 +26,7 @@ FILTERS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(FILTERS)
 def test_a_filter_survives_its_spelling(wanted: TaskFilter) -> None:
     assert filter_of(orjson.loads(orjson.dumps(spelled(wanted)))) == wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.definition import task
@@ -16,6 +16,7 @@ from tests.support.unique_tasks import Page
 TEXTS = st.text(max_size=20)
 
 
+@settings(deadline=None)
 @given(TEXTS, st.integers(0, 9), TEXTS, TEXTS, st.integers(0, 9), TEXTS)
 def test_keys_are_equal_where_the_fields_named_are(
     url: str, depth: int, note: str, url2: str, depth2: int, note2: str
