@@ -89,6 +89,7 @@ class Authenticator:
             return
         _make_room(self._known)
         self._known[digest] = (until, found)
+        self._any = (until, True)  # the first key's maker must not be taken for nobody a moment later
         if found.key_id is not None and len(self.used) < MOST_NOTED:
             self.used.add(found.key_id)
 

@@ -33,13 +33,14 @@ class SignIn(Inbound):
 async def read_session(request: Request) -> Response:
     """What the page asks first: whether it needs a key, and who it speaks for. Any answer is a 200."""
     stores = _stores(request)
-    if not await _authenticator(request).any_key_exists(stores):
-        return json_answer({"state": "open", **_rights(request, LOCAL)}, headers=NO_STORE)
+    # The session first: that a key exists is known some two seconds late, and the maker of the first has one.
     session = session_in(request.scope, stores.settings)
     principal = await principal_of(stores, session.key_id) if session else None
-    if session is None or principal is None:
+    if session is not None and principal is not None:
+        return json_answer(_view(request, session, principal), headers=NO_STORE)
+    if await _authenticator(request).any_key_exists(stores):
         return json_answer({"state": "signed_out"}, headers=NO_STORE)
-    return json_answer(_view(request, session, principal), headers=NO_STORE)
+    return json_answer({"state": "open", **_rights(request, LOCAL)}, headers=NO_STORE)
 
 
 @router.post("")

@@ -15,7 +15,7 @@ export function broken(error, again) {
 }
 
 export const missing = (absent, error) => h("section", { class: "card note" }, icon("empty"),
-  h("h2", {}, absent?.title ?? "Nothing here"), h("p", {}, absent?.text ?? error.message), h("a", { class: "button", href: "#/" }, "Overview"));
+  h("h2", {}, absent?.title ?? "Nothing here"), h("p", {}, absent?.text ?? error?.message ?? "The address names no page of this dashboard."), h("a", { class: "button", href: "#/" }, "Overview"));
 
 export const banner = (tone, text, ...actions) => h("div", { class: "banner", "data-tone": tone, role: "status" }, h("span", {}, text), ...actions);
 

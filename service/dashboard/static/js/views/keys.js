@@ -52,7 +52,7 @@ const when = (time, never) => (time ? h("time", { class: "nowrap", datetime: tim
 function list(context) {
   const { data: { data } } = context;
   return data.length ? table("Keys", [
-    { name: "Key", label: false, cell: (key) => [h("strong", {}, key.name), " ", h("code", { class: "muted" }, key.id), key.id === who().key_id && h("span", { class: "tag" }, "yours"), key.replaced_by && badge("replaced")] },
+    { name: "Key", label: false, cell: (key) => [h("strong", {}, key.name), " ", h("code", { class: "muted" }, key.id), " ", key.id === who().key_id && h("span", { class: "tag" }, "yours"), key.replaced_by && badge("replaced")] },
     { name: "Scopes", label: false, cell: (key) => key.scopes.map((scope) => [h("span", { class: "tag" }, scope), " "]) },
     { name: "Created", kind: "num", cell: (key) => when(key.created_at, "–") }, { name: "Used", kind: "num", cell: (key) => when(key.last_used_at, "never") }, { name: "Ends", kind: "num", cell: (key) => when(key.expires_at, "never") },
     { name: "Actions", kind: "actions", label: false, cell: (key) => [h("button", { class: "button", type: "button", disabled: Boolean(key.replaced_by), onclick: () => rotate(context, key) }, "Rotate …"), " ", h("button", { class: "button danger", type: "button", onclick: () => revoke(context, key) }, "Revoke …")] }], data, (key) => key.id)

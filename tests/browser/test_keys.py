@@ -1,0 +1,44 @@
+"""Keys in the dashboard: the first one closes the house and leaves its maker inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, expect
+
+from tests.browser.conftest import desk_at
+from tests.e2e.conftest import Service
+
+
+async def test_keys_are_made_rotated_and_revoked(
+    browser: Browser, own_service: Service, pictures: Path, look: dict[str, Any]
+) -> None:
+    await own_service.start_api()
+    async with desk_at(browser, own_service.url, pictures, look) as desk:
+        await desk.open("/keys")
+        await expect(desk.page.get_by_role("heading", name="No key exists")).to_be_visible()
+        await desk.button("New key …").click()
+        await desk.dialog.get_by_label("Name").fill("first")
+        await expect(desk.dialog.get_by_label("admin")).to_be_checked()
+        await desk.button("Create the key").click()
+        secret = desk.page.locator(".secret code")
+        await expect(secret).to_contain_text("trk_")
+        await desk.button("I have kept it").click()
+        await expect(secret).to_have_count(0)
+        await desk.page.reload()
+        await expect(desk.row("first")).to_contain_text("yours")
+        await desk.button("New key …").click()
+        await desk.dialog.get_by_label("Name").fill("team")
+        await desk.button("Create the key").click()
+        await expect(desk.row("team")).to_contain_text("write")
+        await desk.picture("keys-filled-desktop-light")
+        await desk.row("team").get_by_role("button", name="Rotate …").click()
+        await desk.button("Rotate the key").click()
+        await expect(desk.row("team")).to_have_count(2)
+        await desk.row("team").first.get_by_role("button", name="Revoke …").click()
+        await desk.button("Revoke the key").click()
+        await expect(desk.row("team")).to_have_count(1)
+        await desk.open("/audit")
+        await expect(desk.row("key.").first).to_be_visible()
+        await desk.picture("audit-filled-desktop-light")
