@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Sequence
 from typing import cast
+from uuid import UUID
 
 from redis.asyncio import Redis
 
@@ -21,12 +22,20 @@ class Waker:
         self._client: Redis = connect(url, socket_timeout=None)
         self._keys = [wake_key(queue) for queue in queues]
 
-    async def sleep(self, seconds: float) -> None:
-        """Return when woken, at the latest after ``seconds``; at once when Redis is away."""
+    async def sleep(self, seconds: float) -> UUID | None:
+        """The task somebody woke us for; None after ``seconds`` without any, and at once when Redis is away."""
         try:
-            await cast("Awaitable[object]", self._client.blpop(self._keys, timeout=cast("int", max(0.01, seconds))))
+            woken = cast(
+                "Awaitable[tuple[bytes, bytes] | None]",
+                self._client.blpop(self._keys, timeout=cast("int", max(0.01, seconds))),
+            )
+            found = await woken
+            return UUID(found[1].decode()) if found else None
         except OUTAGE:
             self._broker.trip()
+        except ValueError:
+            pass  # no id, so not of our making; a wake all the same
+        return None
 
     async def close(self) -> None:
         with contextlib.suppress(*OUTAGE):

@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Reserved:
+    """Slots held for a claim: each task that starts takes one out of ``left`` and gives it back when it ends."""
+
+    count: int
+    left: int
+
+    @property
+    def used(self) -> int:
+        return self.count - self.left
 
 
 class Slots:
@@ -17,6 +32,11 @@ class Slots:
         self._is_waiting_over = False
 
     @property
+    def count(self) -> int:
+        """How many handlers may run at once."""
+        return self._count
+
+    @property
     def all_free(self) -> bool:
         return not self._running and not self._owed
 
@@ -25,14 +45,24 @@ class Slots:
         """How many handlers may start now: results pile up while the database is slow, and that is bounded."""
         return min(self._count - self._running, 2 * self._count - self._running - self._owed)
 
-    def take(self) -> None:
-        self._running += 1
+    @contextmanager
+    def reserved(self, count: int) -> Iterator[Reserved]:
+        """For a claim that may bring as many; what is left at the end of the block is given back."""
+        self.take(count)
+        reserved = Reserved(count, count)
+        try:
+            yield reserved
+        finally:
+            self.give_back(reserved.left)
+
+    def take(self, count: int = 1) -> None:
+        self._running += count
         if self.free <= 0:
             self._changed.clear()
 
-    def give_back(self) -> None:
-        """A handler ended."""
-        self._running -= 1
+    def give_back(self, count: int = 1) -> None:
+        """Handlers ended."""
+        self._running -= count
         self._look()
 
     def owe(self) -> None:
