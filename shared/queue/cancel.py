@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from shared.broker.announce import announce_cancel, announce_finals, final_of
+from shared.broker.announce import announce_cancel, final_of
 from shared.db.statements import lookup, moves
 from shared.domain.errors import Conflict, NotFound
 from shared.domain.task import Task
@@ -23,7 +23,7 @@ async def cancel(stores: Stores, tenant_id: int, task_id: UUID) -> Task:
     assert task is not None  # noqa: S101 - _refuse raised
     if task.status.is_final:
         stores.finals.tell(task.id)
-        await announce_finals(stores.broker, [final_of(task)], stores.settings.result_ttl)
+        stores.announce([final_of(task)])
     else:
         await announce_cancel(stores.broker, task.id)
     return task

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.broker.announce import announce_finals, final_of
+from shared.broker.announce import final_of
 from shared.db.statements import liveness as statements
 from shared.domain.deathwatch import DeathWatch, Suspect
 from shared.domain.errors import StoreUnavailable
@@ -92,7 +92,7 @@ async def rescue(stores: Stores) -> int:
     while True:
         async with stores.db.autocommit() as session:
             batch = await statements.rescue(session, most=RESCUE_BATCH)
-        await _told(stores, batch)
+        _told(stores, batch)
         rescued += len(batch)
         if batch:
             TASKS_RESCUED.add(by=len(batch))
@@ -113,14 +113,12 @@ async def release_unknown(stores: Stores, worker_id: UUID, knows: Callable[[UUID
         if not unknown:
             return 0
         released = await statements.release(session, unknown)
-    await _told(stores, released)
+    _told(stores, released)
     log.warning("unknown_leases_released", count=len(released))
     return len(released)
 
 
-async def _told(stores: Stores, tasks: list[Task]) -> None:
-    finals = [task for task in tasks if task.status.is_final]
-    if finals:
-        await announce_finals(stores.broker, [final_of(task) for task in finals], stores.settings.result_ttl)
+def _told(stores: Stores, tasks: list[Task]) -> None:
+    stores.announce([final_of(task) for task in tasks if task.status.is_final])
     # One that ended leaves its place under a limit to others.
     hint(stores, [task for task in tasks if task.limits or not task.status.is_final])

@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from shared.broker.announce import Final, announce_finals
+from shared.broker.announce import Final
 from shared.broker.hints import LUA_BATCH, hint_of
 from shared.broker.throughput import throughput
 from shared.db.statements import queues as statements
@@ -111,7 +111,7 @@ async def purge(stores: Stores, tenant_id: int, name: str, by: Actor | None = No
     while time.monotonic() < ends_at:
         async with stores.db.autocommit() as session:
             batch = await statements.purge(session, tenant_id, name, before=before, after=place, most=PURGE_BATCH)
-        await _tell(stores, batch)
+        _tell(stores, batch)
         cancelled += len(batch)
         if len(batch) < PURGE_BATCH:
             return Purged(cancelled, cancelled, has_more=False)
@@ -143,10 +143,7 @@ def _holds_something(queue: QueueState) -> bool:
     return bool(queue.is_paused or queue.running or queue.load.waiting or queue.load.delayed)
 
 
-async def _tell(stores: Stores, batch: list[Cancelled]) -> None:
-    if not batch:
-        return
+def _tell(stores: Stores, batch: list[Cancelled]) -> None:
     for task in batch:
         stores.finals.tell(task.id)
-    finals = [Final(t.id, t.generation, t.attempt, Status.CANCELLED, None, t.error) for t in batch]
-    await announce_finals(stores.broker, finals, stores.settings.result_ttl)
+    stores.announce([Final(t.id, t.generation, t.attempt, Status.CANCELLED, None, t.error) for t in batch])

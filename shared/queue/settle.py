@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
-from shared.broker.announce import Final, announce_finals, final_of
+from shared.broker.announce import Final, final_of
 from shared.broker.hints import Hint, hint_of
 from shared.db.statements import lookup, moves, workflow_moves
 from shared.db.statements import settle as statements
@@ -30,8 +30,7 @@ async def settle(stores: Stores, settlements: Sequence[Settlement]) -> list[Sett
         nodes = [t.id for t in written.values() if t.workflow_id is not None and t.status.is_final]
         released = await workflow_moves.released(lane, nodes) if nodes else []
     finals = [final for s in settlements if (final := _final(s, written.get(s.id), found))]
-    if finals:
-        await announce_finals(stores.broker, finals, stores.settings.result_ttl)
+    stores.announce(finals)
     stores.hint([hint for t in written.values() for hint in _hints(t)])
     hint_released(stores, released)
     return [written.get(s.id) for s in settlements]
@@ -60,6 +59,5 @@ async def expire(stores: Stores, *, most: int = 500) -> int:
     """Fail waiting tasks past their ``expires_at``; returns how many."""
     async with stores.db.autocommit() as session:
         late = await moves.expire(session, most=most)
-    if late:
-        await announce_finals(stores.broker, [final_of(task) for task in late], stores.settings.result_ttl)
+    stores.announce([final_of(task) for task in late])
     return len(late)

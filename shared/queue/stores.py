@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from typing import Self
 
+from shared.broker.announce import CALL_TASKS, Final, announce_finals
 from shared.broker.connection import Broker
 from shared.broker.hints import LUA_BATCH, Hint, HintQueue, offer_hints
 from shared.children import end
 from shared.db.session import Database
 from shared.queue.batches import Batches
+from shared.queue.outbox import Outbox
 from shared.queue.waiting import FinalsWaiter
 from shared.settings import Settings
 from shared.storage import Storage
 
-OUTBOX_LIMIT = 20_000
-"""Hints waiting to be sent behind the answers; what does not fit is dropped, and the poll finds it."""
+HINTS_LIMIT = 20_000
+"""What does not fit is dropped, and the poll of the workers finds it."""
+FINALS_LIMIT = 4_000
+"""What does not fit is dropped, and the poll of those who wait finds it. Each may hold a mebibyte."""
+FLUSH_SECONDS = 1.0
 
 
 class Stores:
@@ -40,15 +44,19 @@ class Stores:
         self.batches = Batches(self.db)
         self.storage = Storage(settings.storage_dir)
         self.finals = FinalsWaiter(self.db, settings.result_url)
-        self._outbox: deque[Hint] = deque(maxlen=OUTBOX_LIMIT)
-        self._outbox_filled = asyncio.Event()
+        self._hints: Outbox[Hint] = Outbox(self._send_hints, most=LUA_BATCH, limit=HINTS_LIMIT)
+        self._finals: Outbox[Final] = Outbox(self._send_finals, most=CALL_TASKS, limit=FINALS_LIMIT)
         self._children: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        self._children = [asyncio.create_task(self._send_hints(), name="hints")]
+        self._children = [
+            asyncio.create_task(self._hints.run(), name="hints"),
+            asyncio.create_task(self._finals.run(), name="ends"),
+        ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(self._hints.flush(FLUSH_SECONDS), self._finals.flush(FLUSH_SECONDS))
         await end(*self._children, *self.finals.children)
         await self.batches.close()
         await self.broker.close()
@@ -56,14 +64,14 @@ class Stores:
 
     def hint(self, hints: Sequence[Hint]) -> None:
         """Send ``hints`` soon, behind the answer; never waits, never fails."""
-        self._outbox.extend(hints)
-        self._outbox_filled.set()
+        self._hints.put(hints)
 
-    async def _send_hints(self) -> None:
-        """Natural batching: each round sends what gathered while the last one was under way."""
-        while True:
-            await self._outbox_filled.wait()
-            self._outbox_filled.clear()
-            while self._outbox:
-                batch = [self._outbox.popleft() for _ in range(min(LUA_BATCH, len(self._outbox)))]
-                await offer_hints(self.broker, self.hints, batch)
+    def announce(self, finals: Sequence[Final]) -> None:
+        """Tell those who wait for the ends ``finals``, soon; never waits, never fails."""
+        self._finals.put(finals)
+
+    async def _send_hints(self, hints: Sequence[Hint]) -> None:
+        await offer_hints(self.broker, self.hints, hints)
+
+    async def _send_finals(self, finals: Sequence[Final]) -> None:
+        await announce_finals(self.broker, finals, self.settings.result_ttl)
