@@ -16,7 +16,7 @@ help:
 	@echo "make chaos-peers  the same faults beside arq, SAQ and Celery (ten minutes)"
 	@echo "make check    format, lint, types, import rules, dependencies, dead code"
 	@echo "make bench    what the service costs, beside a yardstick (two minutes)"
-	@echo "make bench-peers  the same beside other queues and services (a quarter of an hour; ARGS=--quick: four minutes)"
+	@echo "make bench-peers  the same beside other queues and services (half an hour; ARGS=--quick: four minutes)"
 	@echo "make install  the virtual environment alone;  make format  make lock  make clean"
 
 $(VENV)/.runtime: requirements.lock pyproject.toml

@@ -10,6 +10,7 @@ import itertools
 import mmap
 import os
 import struct
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -41,9 +42,17 @@ class Page:
             AT.pack_into(self._map, HEAD.size + number * AT.size, now)
 
 
-@cache
+MAKING = threading.Lock()
+
+
 def _page() -> Page:
-    # On first use: in the child, where a library forks its workers.
+    # Threads that begin together would each truncate the file that another has mapped: a bus error.
+    with MAKING:
+        return _page_of(os.getpid())
+
+
+@cache
+def _page_of(pid: int) -> Page:  # noqa: ARG001 - a library may fork its workers after the first use
     return Page(os.environ[FOLDER])
 
 

@@ -17,11 +17,12 @@ class Line:
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
-        self.open = asyncio.Event()
+        self.began, self.open = asyncio.Event(), asyncio.Event()
         self.open.set()
 
     async def send(self, items: Sequence[int]) -> None:
         self.batches.append(list(items))
+        self.began.set()
         await self.open.wait()
         if 13 in items:
             raise ValueError("unlucky")
@@ -52,8 +53,7 @@ async def test_what_gathers_while_one_batch_is_under_way_goes_with_the_next(line
     sending = outbox()
     line.open.clear()
     sending.put([1])
-    while not line.batches:
-        await asyncio.sleep(0)
+    await line.began.wait()
     sending.put([2, 3])
     sending.put([4, 5])
     line.open.set()
