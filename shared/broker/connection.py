@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from shared.broker.line import Script
 
 T = TypeVar("T")
 
@@ -33,8 +36,15 @@ class Broker:
     def __init__(self, queue_url: str, result_url: str) -> None:
         self.queue = connect(queue_url)
         self.results = connect(result_url)
-        self.finals = self.results.register_script(files("shared.broker").joinpath("finals.lua").read_text())
+        self._scripts: list[Script] = []
+        self.finals = self.script(self.results, "finals.lua")
         self._open_until = 0.0
+
+    def script(self, client: Redis, name: str) -> Script:
+        """The script ``name`` of this package on a connection of its own, closed with the broker."""
+        script = Script(client, files("shared.broker").joinpath(name).read_text())
+        self._scripts.append(script)
+        return script
 
     @property
     def is_away(self) -> bool:
@@ -67,6 +77,8 @@ class Broker:
         return bool(await self.guarded(self.queue.ping())) and bool(await self.guarded(self.results.ping()))
 
     async def close(self) -> None:
+        for script in self._scripts:
+            await script.close()
         for client in (self.queue, self.results):
             await client.aclose()
 
@@ -88,21 +100,36 @@ def connect(url: str, *, socket_timeout: float | None = SOCKET_TIMEOUT) -> Redis
         health_check_interval=0,
     )
     # Of whichever kind the URL asked for: TCP, TLS or a Unix socket.
-    pool.connection_class = type("Connection", (_TellsOfResets, pool.connection_class), {})
+    pool.connection_class = type("Connection", (_Writes, pool.connection_class), {})
     return Redis.from_pool(pool)
 
 
-class _TellsOfResets(AbstractConnection):
-    """Where a connection was just reset, uvloop meets a write with RuntimeError: an outage, told as what it is.
+class _Writes(AbstractConnection):
+    """Writes without redis-py's ``wait_for``, which in Python 3.11 makes a task of each write, and loses cancels.
 
-    asyncio's own loop raises an OSError there, which redis-py knows.
+    Where a connection was just reset, uvloop meets a write with RuntimeError: an outage, told as what it is.
+    asyncio's own loop raises an OSError there.
     """
 
-    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        if not self.is_connected:
+            await self.connect()
+        elif check_health:
+            await self.check_health()
+        packed = command.encode() if isinstance(command, str) else command
         try:
-            await super().send_packed_command(command, check_health)
-        except RuntimeError as error:
+            async with asyncio.timeout(self.socket_timeout):
+                await self._send_packed_command([packed] if isinstance(packed, bytes) else packed)
+        except TimeoutError as error:
+            await self.disconnect(nowait=True)
+            raise RedisTimeoutError("while writing to Redis") from error
+        except (RuntimeError, OSError) as error:
+            await self.disconnect(nowait=True)
             raise RedisConnectionError(f"while writing to Redis: {error}") from error
+        except BaseException:
+            # Half a command may be on its way: the connection is of no use any more.
+            await self.disconnect(nowait=True)
+            raise
 
 
 def channel_of(client: Redis, name: str) -> str:

@@ -6,12 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any, cast
 from uuid import UUID
 
 import msgpack
-from redis.asyncio import Redis
 
 from shared.broker.connection import Broker
 from shared.broker.keys import (
@@ -55,11 +53,11 @@ class Taken:
 
 
 class HintQueue:
-    """The scripts over one Redis. ``register_script`` falls back from EVALSHA to EVAL by itself."""
+    """The scripts over one Redis, closed with its broker."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._add = redis.register_script(_source("hints.lua"))
-        self._take = redis.register_script(_source("take.lua"))
+    def __init__(self, broker: Broker) -> None:
+        self._add = broker.script(broker.queue, "hints.lua")
+        self._take = broker.script(broker.queue, "take.lua")
 
     async def add(self, hints: Sequence[Hint]) -> int:
         """Add ``hints``; returns how many were new. Raises what redis-py raises."""
@@ -107,7 +105,3 @@ def job_payload(job_id: str) -> bytes:
     """The arq job: its fields by arq's own short names, as msgpack (arq's default would be pickle)."""
     fields: dict[str, Any] = {"t": None, "f": TASK_FUNCTION, "a": [job_id], "k": {}, "et": int(time.time() * 1000)}
     return cast("bytes", msgpack.packb(fields))
-
-
-def _source(name: str) -> str:
-    return files("shared.broker").joinpath(name).read_text()

@@ -40,7 +40,7 @@ class Stores:
             patience=patience,
         )
         self.broker = Broker(settings.redis_url.get_secret_value(), settings.result_url)
-        self.hints = HintQueue(self.broker.queue)
+        self.hints = HintQueue(self.broker)
         self.batches = Batches(self.db)
         self.storage = Storage(settings.storage_dir)
         self.finals = FinalsWaiter(self.db, settings.result_url)

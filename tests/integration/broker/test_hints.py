@@ -22,7 +22,7 @@ QUEUES = ("urgent", "ai_processing", "demo_tasks")
 
 @pytest.fixture
 def hints(broker: Broker) -> HintQueue:
-    return HintQueue(broker.queue)
+    return HintQueue(broker)
 
 
 def hint(queue: str = "demo_tasks", priority: int = 5, delay_ms: int = 0) -> Hint:

@@ -25,7 +25,7 @@ LONG = 20.0
 
 @pytest.fixture
 def hints(broker: Broker) -> HintQueue:
-    return HintQueue(broker.queue)
+    return HintQueue(broker)
 
 
 @pytest_asyncio.fixture
