@@ -113,9 +113,9 @@ class _Writes(AbstractConnection):
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
         if not self.is_connected:
-            await self.connect()
+            await self.connect()  # type: ignore[no-untyped-call] # redis-py's own gap
         elif check_health:
-            await self.check_health()
+            await self.check_health()  # type: ignore[no-untyped-call]
         packed = command.encode() if isinstance(command, str) else command
         try:
             async with asyncio.timeout(self.socket_timeout):

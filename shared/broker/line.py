@@ -39,8 +39,8 @@ class Line:
             await self._drop()
 
     async def _connected(self) -> AbstractConnection:
-        connection: AbstractConnection = self._pool.make_connection()
-        await connection.connect()
+        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call] # redis-py's own gap
+        await connection.connect()  # type: ignore[no-untyped-call]
         self._held = connection
         return connection
 
