@@ -47,6 +47,16 @@ async def test_parameters_go_by_name_and_jsonb_comes_decoded(db: Database) -> No
     assert list(row.values()) == [{"x": [1, None]}, given, [1, None]]
 
 
+async def test_a_lanes_statements_are_planned_once_and_never_walk_a_table(db: Database) -> None:
+    show = text("""
+        SELECT name, setting FROM pg_settings WHERE name IN
+            ('enable_hashjoin', 'enable_mergejoin', 'enable_seqscan', 'plan_cache_mode') ORDER BY name
+    """)
+    async with db.lane("one") as lane:
+        settings = [list(row.values())[1] for row in (await lane.execute(show, {})).mappings()]
+    assert settings == ["off", "off", "off", "force_generic_plan"]
+
+
 async def test_a_lane_whose_connection_was_ended_meanwhile_connects_anew(db: Database) -> None:
     first = await pid(db)
     async with db.autocommit() as session:
