@@ -95,7 +95,7 @@ ACTS = {
         settling,
         ("completed", "lost completed", "released completed"),
         by_worker=True,
-        awaits=3,
+        awaits=2,
     ),
     "settle a retry": Act(
         one_runs_and_would_be_retried,
@@ -105,8 +105,8 @@ ACTS = {
     ),
     "rescue": Act(one_is_orphaned, rescuing, ("lost completed",)),
     "audit": Act(one_runs_unknown, auditing, ("released completed",), awaits=3),
-    "expire": Act(one_is_late, expiring, ("",), Status.FAILED, awaits=3),
-    "cancel what waits": Act(one_waits, cancelling, ("",), Status.CANCELLED, awaits=3),
+    "expire": Act(one_is_late, expiring, ("",), Status.FAILED, awaits=2),
+    "cancel what waits": Act(one_waits, cancelling, ("",), Status.CANCELLED, awaits=2),
     "cancel what runs": Act(one_runs_and_would_be_retried, cancelling, ("retried",), Status.CANCELLED, awaits=3),
     "retry": Act(one_failed, retrying, ("failed completed",)),
 }
