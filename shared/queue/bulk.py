@@ -13,7 +13,7 @@ from typing import assert_never
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.broker.announce import Final, announce_cancels, announce_finals, forget
+from shared.broker.announce import Final, announce_cancels, forget
 from shared.broker.hints import hint_of
 from shared.db.statements import bulk as statements
 from shared.db.statements import operations as rows
@@ -154,8 +154,6 @@ async def _tell_cancelled(stores: Stores, moved: list[Moved]) -> None:
     asked = [task.id for task in moved if task.status is Status.PROCESSING]
     for task in ended:
         stores.finals.tell(task.id)
-    if ended:
-        finals = [Final(t.id, t.generation, t.attempt, t.status, None, t.error) for t in ended]
-        await announce_finals(stores.broker, finals, stores.settings.result_ttl)
+    stores.announce([Final(t.id, t.generation, t.attempt, t.status, None, t.error) for t in ended])
     if asked:
         await announce_cancels(stores.broker, asked)
