@@ -70,6 +70,7 @@ async def test_a_page_is_whole(desk: Desk, look: dict[str, Any], path: str, seed
     await expect(desk.page.get_by_role("heading", level=1)).to_have_count(1)
     if path == "/":  # the throughput curve needs two samples
         await expect(desk.page.locator(".chart")).to_have_count(2)
+        await expect(desk.page.get_by_role("heading", name="The last hour by type")).to_be_visible()
     await judged(desk, named(path, look))
 
 

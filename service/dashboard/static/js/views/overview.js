@@ -11,10 +11,23 @@ import { link } from "../router.js";
 import { has } from "../session.js";
 
 const HOUR = 3_600;
+const STATS_MS = 60_000;
 
-async function load({ signal }) {
+// An hour's statistics look at every task of the hour: once a minute is enough for them.
+async function statistics({ state, signal }) {
+  if (!has("/stats")) return null;
+  if (!(Date.now() - state.askedAt < STATS_MS)) {
+    state.askedAt = Date.now();
+    // A busy hour may take longer than the database allows: the page goes without.
+    state.stats = await get("/stats", { window: HOUR }, signal).catch((error) => { if (error.isOutage) return null; throw error; });
+  }
+  return state.stats;
+}
+
+async function load(context) {
+  const { signal } = context;
   const [queues, workers, stats, failed, ended] = await Promise.all([
-    get("/queues", {}, signal), get("/workers", {}, signal), has("/stats") ? get("/stats", { window: HOUR }, signal) : null,
+    get("/queues", {}, signal), get("/workers", {}, signal), statistics(context),
     get("/tasks", { status: "FAILED", limit: 6 }, signal), get("/tasks", { status: ["COMPLETED", "FAILED"], limit: 60 }, signal)]);
   return { queues: queues.data, workers: workers.data, stats, failed: failed.data, ended: ended.data };
 }
@@ -25,16 +38,25 @@ function tile(name, figure, more, tone, href) {
   return h(href ? "a" : "div", { class: "tile", "data-tone": tone, "data-key": name, href }, h("span", { class: "name" }, h("i", { "aria-hidden": "true" }), name), h("span", { class: "figure" }, figure), h("span", { class: "small muted" }, more));
 }
 
-function tiles({ queues, workers, ended }) {
+// Of the last hour where the API counts it, else of the last tasks.
+function endedWell({ stats, ended }) {
+  const failed = ended.filter((task) => task.status === "FAILED").length;
+  const { total } = stats ?? {};
+  return total
+    ? tile("Ended well", percent(total.success_share), `${number(total.completed)} in an hour, ${number(total.failed)} failed`, "green", link("/tasks", { status: "COMPLETED" }))
+    : tile("Ended well", percent(ended.length ? 1 - failed / ended.length : null), ended.length ? `of the last ${ended.length}` : "none ended yet", "green", link("/tasks", { status: "COMPLETED" }));
+}
+
+function tiles(data) {
+  const { queues, workers } = data;
   const isCut = queues.some((queue) => queue.is_lower_bound);
   const slots = sum(workers, "concurrency"), busy = workers.reduce((total, worker) => total + worker.running.length, 0);
   const oldest = Math.max(0, ...queues.map((queue) => queue.oldest_age ?? 0));
-  const failed = ended.filter((task) => task.status === "FAILED").length;
   return h("section", { class: "tiles", "aria-label": "Counters" },
     tile("Waiting", number(sum(queues, "waiting")) + (isCut ? "+" : ""), oldest ? `oldest ${seconds(oldest)}` : "nothing waits", "grey", link("/tasks", { status: "PENDING" })),
     tile("Not due yet", number(sum(queues, "delayed")) + (isCut ? "+" : ""), "scheduled, retrying", "violet", link("/tasks", [["status", "SCHEDULED"], ["status", "RETRYING"]])),
     tile("Running", number(sum(queues, "running")), slots ? `of ${number(slots)} slots` : "no slot", "blue", link("/tasks", { status: "PROCESSING" })),
-    tile("Ended well", percent(ended.length ? 1 - failed / ended.length : null), ended.length ? `of the last ${ended.length}` : "none ended yet", "green", link("/tasks", { status: "COMPLETED" })),
+    endedWell(data),
     tile("Throughput", rate(sum(queues, "throughput")), "in the last minute", "blue"),
     tile("Workers", number(workers.length), busy ? `${plural(busy, "slot")} busy` : workers.length ? "ready" : "nobody works", workers.length ? "green" : "red", link("/workers")));
 }
@@ -77,7 +99,7 @@ function byType({ stats }) {
     { name: "Submitted", kind: "num", cell: (row) => number(row.submitted) },
     { name: "Failed", kind: "num", cell: (row) => number(row.failed) },
     { name: "Wait p50", kind: "num", cell: (row) => seconds(row.wait?.p50) }, { name: "p95", kind: "num", cell: (row) => seconds(row.wait?.p95) },
-    { name: "Run p50", kind: "num", cell: (row) => seconds(row.run?.p50) }, { name: "p95 ", kind: "num", cell: (row) => seconds(row.run?.p95) }], stats.data, (row) => `${row.type} ${row.queue}`));
+    { name: "Run p50", kind: "num", cell: (row) => seconds(row.run?.p50) }, { name: "p95 ", kind: "num", cell: (row) => seconds(row.run?.p95) }], stats.data, (row) => `${row.type} ${row.queue}`), h("span", { class: "small muted" }, "tasks created in it"));
 }
 
 const welcome = ({ ended, queues, failed }) => !ended.length && !failed.length && !sum(queues, "waiting") && !sum(queues, "running") &&
