@@ -21,6 +21,7 @@ from service.routes import (
     audit,
     bulk,
     docs,
+    events,
     files,
     inspection,
     keys,
@@ -82,7 +83,7 @@ def build(settings: Settings, registry: Registry) -> FastAPI:
     )
     # Not include_router: it matches each path twice, and these routers know their full paths. Hot ones first, but for
     # the bulk verbs: to the router, "bulk" in their paths could be a task's id.
-    first = (bulk, tasks, task_lists, operations, workflows)
+    first = (bulk, tasks, task_lists, events, operations, workflows)
     rest = (files, webhooks, schedules, queues, workers, keys, audit, inspection, system, metrics, docs)
     for part in (*first, *rest):
         app.router.routes.extend(part.router.routes)

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from service.auth import ADMIN, READ, WRITE, may
 from service.pagination import Cursors
 from service.problems import Problem, invalid
+from service.streaming import Streams
 from shared.domain.task import DEFAULT_TENANT
 from shared.queue.audit import Actor
 from shared.queue.files import FileRecords
@@ -30,6 +31,7 @@ class House:
         self.registry = registry
         self.settings = settings
         self.serving = Serving(stores)
+        self.streams = Streams()
         self.files = FileRecords(stores)
         self.schedules = Schedules(stores, registry)
 

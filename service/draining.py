@@ -17,6 +17,7 @@ from struct import Struct
 from typing import Any
 
 import uvicorn
+from starlette.types import Scope
 
 from shared.logs import get_logger
 
@@ -34,9 +35,8 @@ def drain_before_shutdown(hurry: Callable[[], None]) -> None:
 
     Nothing happens under another server than uvicorn.
     """
-    # uvicorn hands an application no reference to its server, but the signal's handler is a method of it.
-    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    if not isinstance(server, uvicorn.Server):
+    server = _server()
+    if server is None:
         return
     shutdown = server.shutdown
 
@@ -45,6 +45,21 @@ def drain_before_shutdown(hurry: Callable[[], None]) -> None:
         await shutdown(sockets)
 
     server.shutdown = drained  # type: ignore[method-assign] # the one way in for an application
+
+
+def abort(scope: Scope) -> None:
+    """Cut the connection of this request at once: closing it would first wait for a client that reads nothing."""
+    server = _server()
+    for connection in list(server.server_state.connections) if server is not None else ():
+        cycle = getattr(connection, "cycle", None)
+        if cycle is not None and cycle.scope is scope:
+            connection.transport.abort()
+
+
+def _server() -> uvicorn.Server | None:
+    """uvicorn hands an application no reference to its server, but the signal's handler is a method of it."""
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    return server if isinstance(server, uvicorn.Server) else None
 
 
 async def _drain(server: uvicorn.Server, hurry: Callable[[], None]) -> None:

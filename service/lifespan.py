@@ -43,7 +43,7 @@ async def stand(app: FastAPI, settings: Settings, registry: Registry, *beside: B
     )
     async with stores:
         app.state.house = House(stores, registry, settings)
-        drain_before_shutdown(hurry=stores.finals.end_waits)
+        drain_before_shutdown(hurry=stores.end_waits)
         children = (
             asyncio.create_task(_bootstrap(stores), name="bootstrap-key"),
             asyncio.create_task(watch_for_ever(stores), name="death-watch"),

@@ -27,6 +27,7 @@ The scope of the key that a route takes stands in its `security`; `admin` allows
 TAGS = [
     {"name": "tasks", "description": "Submit, read, wait, cancel, retry."},
     {"name": "bulk", "description": "One verb over many tasks."},
+    {"name": "events", "description": "Watch tasks while they run."},
     {"name": "workflows", "description": "Tasks that follow each other, and pass results on."},
     {"name": "schedules", "description": "Tasks made by the clock."},
     {"name": "webhooks", "description": "Be called when a task ends."},

@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections import defaultdict
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
-from shared.broker.keys import progress_key
-from shared.broker.progress import write_live
 from shared.domain.errors import describe
 from shared.domain.run import AI, Files, Log, Mail, Stats
 from shared.domain.task import ClaimedTask, Progress
 from shared.logs import get_logger
-from shared.queue.stores import Stores
+from worker.live_board import LiveBoard, Outlet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-FLUSH_PAUSE_SECONDS = 0.02
-"""Between two flushes: the first change of a run goes out at once, a storm of them 50 times a second."""
-
-
-class LiveBoard:
-    """Progress and output of all runs of a worker, flushed together: the newest progress wins, output is kept."""
-
-    def __init__(self, stores: Stores) -> None:
-        self._stores = stores
-        self._progress: dict[str, Progress] = {}
-        self._output: dict[UUID, list[str]] = defaultdict(list)
-        self._changed = asyncio.Event()
-
-    def progress(self, key: str, progress: Progress) -> None:
-        """``key`` names the run: see ``progress_key``."""
-        self._progress[key] = progress
-        self._changed.set()
-
-    def output(self, task_id: UUID, delta: str) -> None:
-        self._output[task_id].append(delta)
-        self._changed.set()
-
-    async def flush_for_ever(self) -> None:
-        """Natural batching: each flush carries what gathered during the last one."""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            await self.flush()
-            await asyncio.sleep(FLUSH_PAUSE_SECONDS)
-
-    async def flush(self) -> None:
-        progress, self._progress = self._progress, {}
-        output: dict[UUID, Sequence[str]] = dict(self._output)
-        self._output = defaultdict(list)
-        if progress or output:
-            await write_live(self._stores.broker, progress, output, self._stores.settings.result_ttl)
+    from collections.abc import Callable
 
 
 class ClosableFiles(Files, Protocol):
@@ -93,6 +52,14 @@ class LiveRun:
     def files(self) -> ClosableFiles:
         return self._make_files(self._task)
 
+    @cached_property
+    def _outlet(self) -> Outlet:
+        return self._board.outlet(self._task)
+
+    @property
+    def has_said_anything(self) -> bool:
+        return "_outlet" in self.__dict__
+
     @property
     def has_files(self) -> bool:
         """Whether the handler used any: then they are to be closed."""
@@ -126,10 +93,9 @@ class LiveRun:
         # NaN compares with nothing; a handler's arithmetic must not end its run.
         value = 0.0 if math.isnan(percent) else min(100.0, max(0.0, float(percent)))
         self.last_progress = Progress(round(value, 2), describe(message, limit=500), datetime.now(UTC))
-        key = progress_key(self._task.id, self._task.generation, self._task.attempt)
-        self._board.progress(key, self.last_progress)
+        self._outlet.progress(self.last_progress)
 
     def emit(self, delta: str) -> None:
         if delta:
             # A lone surrogate could not be encoded, and would end the flush of everybody's output.
-            self._board.output(self._task.id, delta.encode("utf-8", "replace").decode("utf-8"))
+            self._outlet.output(delta.encode("utf-8", "replace").decode("utf-8"))

@@ -41,6 +41,7 @@ class Executions:
         self._unsettled: dict[tuple[UUID, UUID], Execution] = {}
         self._running: dict[UUID, Execution] = {}
         self._given_up: set[asyncio.Task[Any]] = set()
+        self._last_words: set[asyncio.Task[None]] = set()
         self._settles: Batcher[Settlement, Settled | None] = Batcher(self._write)
         self._all_settled = asyncio.Event()
         self._all_settled.set()
@@ -106,7 +107,7 @@ class Executions:
         self._is_abandoned = True
         await self._settles.close()
         handlers = [e.handler for e in self._running.values() if e.handler]
-        if not await end(*handlers, *self._given_up, within=ABANDON_SECONDS):
+        if not await end(*handlers, *self._given_up, *self._last_words, within=ABANDON_SECONDS):
             log.error("handlers_did_not_end", after_seconds=ABANDON_SECONDS)
         self._unsettled.clear()
         self._all_settled.set()
@@ -120,6 +121,18 @@ class Executions:
         if execution.handler is not None and not execution.handler.done():
             self._given_up.add(execution.handler)
             execution.handler.add_done_callback(self._given_up.discard)
+        if execution.has_said_anything and not self._handlers.board.is_flushed():
+            # Whoever reads its stream would take the end of the task for the end of its words.
+            last_words = asyncio.create_task(self._handlers.board.flush(), name="last-words")
+            self._last_words.add(last_words)
+            last_words.add_done_callback(partial(self._settle_after, execution, verdict))
+        else:
+            self._settle(execution, verdict)
+
+    def _settle_after(self, execution: Execution, verdict: Verdict, last_words: asyncio.Task[None]) -> None:
+        self._last_words.discard(last_words)
+        if not last_words.cancelled() and (surprise := last_words.exception()) is not None:
+            log.error("last_words_lost", exc_info=surprise, **execution.facts())
         self._settle(execution, verdict)
 
     def _settle(self, execution: Execution, verdict: Verdict) -> None:
@@ -130,7 +143,8 @@ class Executions:
         if self._is_abandoned:
             return
         task = execution.task
-        settlement = Settlement(task.tenant_id, task.id, task.lease, verdict, execution.last_progress(verdict))
+        progress = execution.last_progress(verdict)
+        settlement = Settlement(task.tenant_id, task.id, task.lease, verdict, progress, task.type, task.wait)
         self._settles.add(settlement).add_done_callback(partial(self._settled, execution, verdict))
 
     async def _write(self, settlements: Sequence[Settlement]) -> Sequence[Settled | None]:

@@ -118,6 +118,11 @@ class Execution:
         self._is_interrupted = True
         self._stop_handler()
 
+    @property
+    def has_said_anything(self) -> bool:
+        """Whether its handler told of progress or streamed output."""
+        return self._run is not None and self._run.has_said_anything
+
     def last_progress(self, verdict: Verdict) -> Progress | None:
         """What is saved with the row: the last word of the run. That a completed one came to 100 % needs no saving."""
         last = self._run.last_progress if self._run else None

@@ -19,7 +19,8 @@ from shared.queue.stats import window
 from shared.queue.stores import Stores
 from shared.registry import Registry
 from worker.blocking import BlockingRunner
-from worker.context import LiveBoard, LiveRun
+from worker.context import LiveRun
+from worker.live_board import LiveBoard
 from worker.providers.files import TenantFiles
 from worker.providers.paced import PacedAI
 
@@ -50,11 +51,11 @@ class Handlers:
         self.worker_id = worker_id
         self.backoff_scale = stores.settings.retry_backoff_scale
         self.is_stopping = False
+        self.board = board
         self._registry = registry
         self._ai = ai
         self._mail = mail
         self._blocking = blocking
-        self._board = board
         self._records = FileRecords(stores)
 
     def find(self, task_type: str) -> TaskDefinition | None:
@@ -67,7 +68,7 @@ class Handlers:
         """
         definition = self._registry.get(task.type)
         given = self._registry.validate_input(task.type, task.input)
-        run = LiveRun(task, self._board, ai=self._ai_for(task), mail=self._mail, files=self._files, stats=self._stats)
+        run = LiveRun(task, self.board, ai=self._ai_for(task), mail=self._mail, files=self._files, stats=self._stats)
         return Prepared(partial(self._call, task, definition, run, given, on_start), run)
 
     def _ai_for(self, task: ClaimedTask) -> AI:

@@ -29,13 +29,13 @@ from shared.queue.stores import Stores
 from shared.registry import discover
 from shared.settings import Settings
 from worker.blocking import BlockingRunner
-from worker.context import LiveBoard
 from worker.engine.arq_jobs import ArqJobs
 from worker.engine.arq_settings import job_worker
 from worker.engine.pump import Pump
 from worker.engine.slots import Slots
 from worker.executions import Executions
 from worker.health import serve_health
+from worker.live_board import LiveBoard
 from worker.maintenance.loops import maintain
 from worker.providers.ai import make_ai, what_is_lacking
 from worker.providers.mail import make_mail

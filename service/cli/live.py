@@ -13,9 +13,11 @@ from rich.text import Text
 
 import service.client as sdk
 from service.cli.output import err, one_line, status_text
+from service.cli.spoken import Spoken
 from service.cli.views import progress_of
 
 if TYPE_CHECKING:
+    from service.client.events import Event
     from service.client.models import Task
 
 Shown: TypeAlias = "Callable[[str, Task], None]"
@@ -25,19 +27,38 @@ LONGEST_STATUS = len("PROCESSING")
 
 
 def follow(client: sdk.Client, task: Task, timeout: float | None = None) -> Task:
-    """Show the task until it is final. Raises: WaitTimedOut."""
-    with shown_live() as shown:
+    """Show the task, and what it says, until it is final. Raises: WaitTimedOut."""
+    console = err()
+    said = Spoken(console)
+    with shown_live(console) as shown:
         shown(task.type, task)
-        last = task
-        for last in client.watch(task.id, timeout):
-            shown(task.type, last)
-    return last
+        for event in client.events(task.id, timeout=timeout):
+            task = _after(task, event)
+            if event.event in {"status", "end"}:
+                said.pause()  # another attempt speaks anew
+            said.hear(event.delta)
+            shown(task.type, task)
+    return task
+
+
+def _after(task: Task, event: Event) -> Task:
+    """The task as it stands after the event, as far as it is shown."""
+    match event.event:
+        case "end":
+            return event.task or task
+        case "status":
+            news = {"status": event.data["status"], "attempt": event.data["attempt"], "progress": None}
+            return task.model_copy(update=news)
+        case "progress":
+            return type(task).model_validate({**task.document(), "progress": event.data})
+        case _:
+            return task
 
 
 @contextmanager
-def shown_live() -> Iterator[Shown]:
+def shown_live(console: Console | None = None) -> Iterator[Shown]:
     """Bars that stay for as long as the block runs, or plain lines."""
-    console = err()
+    console = console or err()
     if not console.is_terminal:
         yield _as_lines(console)
         return

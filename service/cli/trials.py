@@ -62,6 +62,14 @@ def _calculation(client: sdk.Client, timeout: float) -> str:
     return "submitted, run and read back"
 
 
+def _stream(client: sdk.Client, timeout: float) -> str:
+    task = _run(client, "simple_calculation", {"a": 6, "b": 7, "operation": "multiply"}, timeout)
+    told = [event.event for event in client.events(task.id, timeout=timeout)]
+    if "end" not in told:
+        raise Mismatch(f"the stream told {', '.join(told)}, and no end")
+    return f"{len(told)} events of a task, to its end"
+
+
 def _file(client: sdk.Client, timeout: float) -> str:
     data = os.urandom(SAMPLE_BYTES)
     info = client.upload(data, name="doctor.bin")
@@ -89,6 +97,7 @@ def _model(client: sdk.Client, timeout: float) -> str:
 
 TRIALS = (
     Trial("round trip", "simple_calculation", _calculation),
+    Trial("stream", "simple_calculation", _stream),
     Trial("file", "process_file_upload", _file),
     Trial("mail", "send_notification_email", _mail, is_optional=True),
     Trial("model", "text_generation", _model, is_optional=True),

@@ -36,6 +36,7 @@ from service.client.errors import (
 if TYPE_CHECKING:
     from service.client.awaited import AsyncClient
     from service.client.blocking import Client
+    from service.client.events import Event
     from service.client.key_models import AuditEntry, Key
     from service.client.models import (
         Attempt,
@@ -66,6 +67,7 @@ __all__ = [
     "ClientError",
     "ConflictError",
     "Delivery",
+    "Event",
     "FieldError",
     "FileInfo",
     "Forbidden",
@@ -123,6 +125,7 @@ _MODELS = (
 _LAZY = {
     "Client": "service.client.blocking",
     "AsyncClient": "service.client.awaited",
+    "Event": "service.client.events",
     **dict.fromkeys(("AuditEntry", "Key"), "service.client.key_models"),
     "Stats": "service.client.operator_models",
     **dict.fromkeys(_MODELS, "service.client.models"),

@@ -9,8 +9,17 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, assert_never
 
 import httpx
 
-from service.client import bulk_verbs, key_verbs, operations, schedule_verbs, verbs, webhook_verbs, workflow_verbs
-from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, named_after, resume
+from service.client import (
+    bulk_verbs,
+    key_verbs,
+    operations,
+    schedule_verbs,
+    stream_verbs,
+    verbs,
+    webhook_verbs,
+    workflow_verbs,
+)
+from service.client.calls import Call, Emit, Feed, Flow, Open, Pause, Read, Reply, named_after, resume
 from service.client.errors import Unreachable
 from service.client.transport import options, reply_of, request_of, unreachable
 
@@ -49,6 +58,8 @@ class Client:
     wait = answer(verbs.wait)
     watch = feed(verbs.watch)
     list = feed(verbs.list_tasks)
+    events = feed(stream_verbs.events)
+    all_events = feed(stream_verbs.all_events)
     attempts = answer(verbs.attempts)
     cancel = answer(verbs.cancel)
     retry = answer(verbs.retry)
@@ -125,18 +136,22 @@ class Client:
 
     def iterate(self, flow: Feed[T]) -> Iterator[T]:
         """Drive a feed, as far as it is read."""
+        stream = _Stream(self._open, self.url)
         try:
             step = next(flow)
             while True:
                 if isinstance(step, Emit):
                     yield step.item
                     step = next(flow)
+                elif isinstance(step, Open | Read):
+                    step = resume(flow, stream.perform(step))
                 else:
                     step = resume(flow, self._perform(step))
         except StopIteration:
             return
         finally:
             flow.close()
+            stream.close()
 
     def _perform(self, step: Call[Any] | Pause) -> Reply | Unreachable | None:
         match step:
@@ -151,8 +166,12 @@ class Client:
             case _:
                 assert_never(step)
 
+    def _open(self, call: Call[Any]) -> httpx.Response:
+        """The answer to the call, its body still to be read."""
+        return self._http.send(request_of(self._http, call), stream=True)
+
     def _send(self, call: Call[Any]) -> Reply:
-        response = self._http.send(request_of(self._http, call), stream=True)
+        response = self._open(call)
         with closing(response):
             if call.save_to is None or not response.is_success:
                 return reply_of(response, response.read())
@@ -160,3 +179,30 @@ class Client:
                 for chunk in response.iter_bytes():
                     file.write(chunk)
             return reply_of(response, b"")
+
+
+class _Stream:
+    """The one stream that a feed has open."""
+
+    def __init__(self, open: Callable[[Call[Any]], httpx.Response], url: str) -> None:
+        self._open = open
+        self._url = url
+        self._response: httpx.Response | None = None
+        self._pieces: Iterator[bytes] | None = None
+
+    def perform(self, step: Open | Read) -> Reply | bytes | Unreachable:
+        try:
+            if isinstance(step, Read):
+                return b"" if self._pieces is None else next(self._pieces, b"")
+            self.close()
+            self._response = self._open(step.call)
+            self._pieces = self._response.iter_bytes()
+            body = b"" if self._response.is_success else self._response.read()
+            return reply_of(self._response, body)
+        except httpx.TransportError as error:
+            return unreachable(self._url, error)
+
+    def close(self) -> None:
+        if self._response is not None:
+            self._response.close()
+        self._response = self._pieces = None

@@ -1,8 +1,9 @@
 """Requests and answers as plain values, and the one loop that makes a request bear bad luck. No I/O.
 
 A verb is a generator, a *flow*: it yields the steps it wants done (a ``Call``, a ``Pause``, in a feed
-also an ``Emit``), is handed each ``Reply``, and returns the answer. Whoever drives it decides whether
-the steps block a thread or are awaited, so every verb is written once.
+also an ``Emit``, and those of a stream: ``Open``, ``Read``), is handed each ``Reply``, and returns the
+answer. Whoever drives it decides whether the steps block a thread or are awaited, so every verb is
+written once.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ class Call(Generic[T_co]):
     """One request, and how to read its answer.
 
     ``answers_by`` holds the statuses that are answers, not refusals. ``patience`` is seconds the
-    service may take on purpose (a long poll), on top of the client's time-out. ``save_to`` streams the
-    body of a good answer into that file.
+    service may take on purpose (a long poll), on top of the client's time-out; ``silence`` is seconds without
+    a byte, in the place of that time-out. ``save_to`` streams the body of a good answer into that file.
     """
 
     method: str
@@ -63,6 +64,7 @@ class Call(Generic[T_co]):
     headers: Mapping[str, str] = field(default_factory=dict)
     answers_by: frozenset[int] = frozenset(range(200, 300))
     patience: float = 0.0
+    silence: float | None = None
     save_to: Path | None = None
 
     @property
@@ -85,8 +87,20 @@ class Emit(Generic[T_co]):
     item: T_co
 
 
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Make the call, and leave the body of a good answer to be read. One stream is open at a time."""
+
+    call: Call[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Give the next piece of the open stream; an empty one at its end."""
+
+
 Flow: TypeAlias = Generator[Call[Any] | Pause, Any, T]
-Feed: TypeAlias = Generator[Call[Any] | Pause | Emit[T], Any, None]
+Feed: TypeAlias = Generator[Call[Any] | Pause | Emit[T] | Open | Read, Any, None]
 
 
 def exchange(call: Call[T]) -> Flow[T]:
@@ -158,7 +172,7 @@ def problem_of(reply: Reply) -> ProblemError:
     )
 
 
-def resume(flow: Generator[Any, Any, Any], outcome: Reply | Unreachable | None) -> Any:
+def resume(flow: Generator[Any, Any, Any], outcome: Reply | Unreachable | bytes | None) -> Any:
     """Tell the flow how its step went; its next step. Raises: StopIteration, with the answer, at its end."""
     return flow.throw(outcome) if isinstance(outcome, Unreachable) else flow.send(outcome)
 

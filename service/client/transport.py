@@ -54,7 +54,7 @@ def options(url: str | None, api_key: str | None, timeout: float) -> Options:
 
 def request_of(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
     """The call as httpx sends it."""
-    read = (http.timeout.read or 0.0) + call.patience
+    read = (http.timeout.read or 0.0) + call.patience if call.silence is None else call.silence
     return http.build_request(
         call.method,
         call.path,

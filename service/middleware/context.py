@@ -75,7 +75,7 @@ def _count(scope: Scope, status: int, seconds: float) -> None:
 
 def _log_access(scope: Scope, status: int, seconds: float) -> None:
     """Errors and slow answers at INFO; the rest, a line a request under load, at DEBUG."""
-    waited_on_purpose = b"wait=" in scope["query_string"]
+    waited_on_purpose = b"wait=" in scope["query_string"] or scope["path"].endswith("/events")
     is_notable = status >= 500 or status == 0 or (seconds > SLOW_SECONDS and not waited_on_purpose)
     if not (is_notable or plain_log.isEnabledFor(logging.DEBUG)):
         return  # asked first: a line that is made and then dropped is a twentieth of a request

@@ -32,7 +32,7 @@ from shared.domain.schedule import CatchUp, Schedule
 from shared.domain.task import Task
 from shared.queue.idempotency import Answer, once
 from shared.queue.schedules import Wanted
-from shared.queue.submit import hint, store, submit
+from shared.queue.submit import announce, store, submit
 
 PATH = "/api/v1/schedules"
 router = APIRouter(prefix=PATH, tags=["schedules"], route_class=StrictRoute)
@@ -162,7 +162,7 @@ async def run_schedule(request: Request, caller: Writer, schedule_id: UUID) -> R
 
     answer = await once(caller.stores, caller.tenant_id, key, digest_of("POST", request.url.path, {}), create)
     if not answer.is_replay:
-        hint(caller.stores, stored)
+        announce(caller.stores, [new], stored)
     return answered(answer)
 
 

@@ -26,7 +26,7 @@ from shared.domain.states import Status
 from shared.domain.task import NewTask, Task, TaskFilter
 from shared.queue.idempotency import Answer, once
 from shared.queue.lookup import list_tasks
-from shared.queue.submit import hint, store, submit
+from shared.queue.submit import announce, store, submit
 
 router = APIRouter(prefix=TASKS_PATH, tags=["tasks"], route_class=StrictRoute)
 
@@ -100,7 +100,7 @@ async def create_batch(
     digest = digest_of("POST", request.url.path, await request.json())
     answer = await once(caller.stores, caller.tenant_id, key, digest, create, within=LONG_SECONDS)
     if not answer.is_replay:
-        hint(caller.stores, stored)
+        announce(caller.stores, planned, stored)
     return answered(answer)
 
 

@@ -28,7 +28,7 @@ from shared.queue.cancel import cancel
 from shared.queue.idempotency import Answer, once
 from shared.queue.lookup import get_task, list_attempts, wait_final
 from shared.queue.retry import retry
-from shared.queue.submit import hint, store, submit
+from shared.queue.submit import announce, store, submit
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"], route_class=StrictRoute)
 
@@ -81,7 +81,7 @@ async def _submit_once(caller: Caller, key: str, digest: bytes, new: NewTask) ->
 
     answer = await once(caller.stores, caller.tenant_id, key, digest, create)
     if not answer.is_replay:
-        hint(caller.stores, stored)
+        announce(caller.stores, [new], stored)
     return answer
 
 

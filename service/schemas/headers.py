@@ -28,6 +28,11 @@ IF_NONE_MATCH = {
     "description": "An `ETag` of before: 304 while nothing changed.",
     "schema": {"type": "string"},
 }
+LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "description": "The id of the last event seen: what follows it is sent. Wins over `starting_after`.",
+    "schema": {"type": "string"},
+}
 
 RANGE = {
     "name": "Range",

@@ -7,7 +7,7 @@ from typing import Any
 from service.schemas.problem import ProblemView
 
 DESCRIPTIONS = {
-    400: "Malformed JSON, a forged cursor, or a malformed `Idempotency-Key`.",
+    400: "Malformed JSON, a forged cursor, a malformed `Idempotency-Key` or `Last-Event-ID`.",
     401: "No API key, or not a valid one.",
     403: "The key lacks the scope, or no key exists and the request is not from loopback.",
     404: "There is nothing with this id, or it belongs to another tenant.",
@@ -17,7 +17,7 @@ DESCRIPTIONS = {
     414: "The URL is too long.",
     415: "The body is not of the media type wanted, or is content-encoded.",
     422: "The request is not valid; `errors` names each place.",
-    429: "The key has used up its budget: go on after `Retry-After`.",
+    429: "The key has used up its budget, or too many streams are open: go on after `Retry-After`.",
     431: "The header fields are too large.",
     500: "Our fault. The request id finds it in the logs.",
     503: "The database cannot be reached, or a disk is full. Repeat after `Retry-After`.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import orjson
@@ -92,7 +93,11 @@ async def announce_cancels(broker: Broker, task_ids: Sequence[UUID]) -> bool:
     return await broker.guarded(pipe.execute()) is not None
 
 
-async def forget(broker: Broker, task_ids: Sequence[UUID]) -> bool:
-    """Remove what is kept of tasks that are no more. False: Redis is away, and its TTL does it."""
-    keys = [key for task_id in task_ids for key in (result_key(task_id), output_key(task_id))]
+async def forget(broker: Broker, gone: Sequence[tuple[UUID, datetime | None]]) -> bool:
+    """Remove what is kept of tasks that are no more, each with the start of its last run. False: Redis is away.
+
+    What earlier runs said, and all of it while Redis is away, goes by its time to live.
+    """
+    keys = [result_key(task_id) for task_id, _ in gone]
+    keys += [output_key(task_id, started_at) for task_id, started_at in gone if started_at is not None]
     return await broker.guarded(broker.results.unlink(*keys)) is not None

@@ -9,19 +9,26 @@ In arq's database, REDIS_URL:
 In the result database, REDIS_RESULT_URL:
 
     progress:<id>:<gen>:<attempt>  JSON, the last progress of a run
-    output:<id>                    stream of output pieces
+    output:<id>:<start>            stream of what one run said: pieces of output, progress; ids are the run's numbers
     result:<id>                    JSON copy of a finished task's result; the row is the record
     throughput:<tenant>:<queue>:<bucket>  how many tasks ended in ten seconds
     rate:<key>:<window>            how many requests an API key made in that window
+    listening:<tenant>             somebody reads the tenant's feed; the value is the feed's epoch
+    feed:<tenant>                  stream of what happens to the tenant's tasks, written while somebody listens
     taskrunner:<db>:finals         a channel: ids of tasks that just became final
+    taskrunner:<db>:moves          a channel: ids of tasks that just changed their state, and of their tenants
+    taskrunner:<db>:said           a channel: ids of tasks whose run just said something
     taskrunner:<db>:cancels        a channel: ids of running tasks somebody wants to end
 """
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from arq.constants import default_queue_name, job_key_prefix
+
+from shared.domain.ids import EPOCH
 
 QUEUE_PREFIX = default_queue_name + ":"
 JOB_PREFIX = job_key_prefix
@@ -32,6 +39,8 @@ TASK_FUNCTION = "run_task"
 
 FINALS_CHANNEL = "finals"
 CANCELS_CHANNEL = "cancels"
+MOVES_CHANNEL = "moves"
+SAID_CHANNEL = "said"
 
 HINT_LIMIT = 10_000
 """Due and deferred hints kept for one queue and priority; the poll finds what did not fit."""
@@ -40,6 +49,11 @@ PROGRESS_TTL_SECONDS = 3_600
 PROGRESS_AFTER_END_SECONDS = 30
 """A reader who saw the row just before its end still finds the progress."""
 OUTPUT_MAX_ENTRIES = 20_000
+NOTES_TTL_SECONDS = 60
+"""Of a run that told of its progress and streamed nothing: nobody reads that later, and there may be many such."""
+FEED_MAX_ENTRIES = 10_000
+LISTENING_TTL_SECONDS = 60
+"""How long after its last reader a tenant's feed is still written: a reader may come back and miss nothing."""
 THROUGHPUT_TTL_SECONDS = 120
 
 
@@ -56,8 +70,17 @@ def progress_key(task_id: UUID, generation: int, attempt: int) -> str:
     return f"progress:{task_id}:{generation}:{attempt}"
 
 
-def output_key(task_id: UUID) -> str:
-    return f"output:{task_id}"
+def output_key(task_id: UUID, started_at: datetime) -> str:
+    """One key a run, named by its start: a late worker's words never mix with those of the next run."""
+    return f"output:{task_id}:{(started_at - EPOCH) // timedelta(microseconds=1)}"
+
+
+def listening_key(tenant_id: int) -> str:
+    return f"listening:{tenant_id}"
+
+
+def feed_key(tenant_id: int) -> str:
+    return f"feed:{tenant_id}"
 
 
 def result_key(task_id: UUID) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from shared.db.lane import Row
+from shared.domain.live import PastRun
 from shared.domain.states import AttemptOutcome, Status
 from shared.domain.task import Attempt, ClaimedTask, Progress, Task
 from shared.domain.verdict import TaskError
@@ -20,7 +21,7 @@ TASK_COLUMNS = """t.id, t.tenant_id, t.type, t.queue, t.priority, t.status, t.ve
 
 CLAIM_COLUMNS = """t.id, t.tenant_id, t.type, t.queue, t.priority, t.input, t.lease, t.attempt, t.max_attempts,
     t.generation, t.timeout, t.created_at, t.started_at, t.request_id, t.traceparent, t.losses, t.crashes,
-    t.limits"""
+    t.limits, t.run_at"""
 
 
 def task_of(row: Row) -> Task:
@@ -67,6 +68,17 @@ def attempt_of(row: Row) -> Attempt:
         attempt=row["attempt"],
         generation=row["generation"],
         worker_id=row["worker_id"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        outcome=AttemptOutcome(row["outcome"]),
+        error=error_of(row["error"]),
+    )
+
+
+def past_run_of(row: Row) -> PastRun:
+    return PastRun(
+        version=row["version"],
+        attempt=row["attempt"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],
         outcome=AttemptOutcome(row["outcome"]),

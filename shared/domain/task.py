@@ -113,6 +113,12 @@ class ClaimedTask:
     losses: int = 0
     crashes: int = 0
     limits: str = ""
+    run_at: datetime | None = None
+
+    @property
+    def wait(self) -> float | None:
+        """Seconds from when it was due to when it started."""
+        return None if self.run_at is None else max(0.0, (self.started_at - self.run_at).total_seconds())
 
     @property
     def is_suspect(self) -> bool:

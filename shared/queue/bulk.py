@@ -19,6 +19,7 @@ from shared.db.statements import bulk as statements
 from shared.db.statements import operations as rows
 from shared.db.statements.bulk import Moved
 from shared.domain.errors import Conflict, StoreUnavailable
+from shared.domain.happenings import Happening, Name
 from shared.domain.ids import new_id
 from shared.domain.operations import BulkAction, Operation, OperationState, Selection, spelled
 from shared.domain.states import Status
@@ -84,7 +85,7 @@ async def step(stores: Stores, operation: Operation) -> Operation | None:
     if done is None:
         return None
     if done.moved:
-        await _tell(stores, done.operation.action, done.moved)
+        await _tell(stores, done.operation, done.moved)
     return done.operation
 
 
@@ -136,16 +137,23 @@ async def _with_total(stores: Stores, operation: Operation) -> Operation:
         return await rows.set_total(session, operation, operation.matched + found.total()) or operation
 
 
-async def _tell(stores: Stores, action: BulkAction, moved: list[Moved]) -> None:
-    match action:
+async def _tell(stores: Stores, operation: Operation, moved: list[Moved]) -> None:
+    if operation.action is not BulkAction.DELETE:
+        names = {Status.CANCELLED: Name.CANCELLED, Status.PENDING: Name.RETRIED}
+        stores.feed.tell(_happening(operation.tenant_id, names[t.status], t) for t in moved if t.status in names)
+    match operation.action:
         case BulkAction.CANCEL:
             await _tell_cancelled(stores, moved)
         case BulkAction.RETRY:
             stores.hint([hint_of(task.id, task.queue, task.priority, task.limits) for task in moved])
         case BulkAction.DELETE:
-            await forget(stores.broker, [task.id for task in moved])
+            await forget(stores.broker, [(task.id, task.started_at) for task in moved])
         case _:
-            assert_never(action)
+            assert_never(operation.action)
+
+
+def _happening(tenant_id: int, name: Name, task: Moved) -> Happening:
+    return Happening(name, tenant_id, task.id, task.type, task.queue, task.status, task.attempt, task.generation)
 
 
 async def _tell_cancelled(stores: Stores, moved: list[Moved]) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 from shared.broker.announce import announce_cancel, final_of
 from shared.db.statements import lookup, moves
 from shared.domain.errors import Conflict, NotFound
+from shared.domain.happenings import moved
 from shared.domain.task import Task
 from shared.queue.stores import Stores
 
@@ -23,6 +24,7 @@ async def cancel(stores: Stores, tenant_id: int, task_id: UUID) -> Task:
     assert task is not None  # noqa: S101 - _refuse raised
     if task.status.is_final:
         stores.finals.tell(task.id)
+        stores.feed.tell([moved(task)])
         stores.announce([final_of(task)])
     else:
         await announce_cancel(stores.broker, task.id)

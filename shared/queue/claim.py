@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from shared.db.statements import claim as statements
 from shared.db.statements.claim import Claimant
+from shared.domain.happenings import started
 from shared.domain.task import ClaimedTask
 from shared.queue.stores import Stores
 
@@ -23,6 +24,7 @@ async def claim_hinted(
     """
     async with stores.db.lane("claim") as lane:
         claimed = await statements.claim_by_ids(lane, who, lease or uuid4(), ids)
+    stores.feed.tell(map(started, claimed))
     order = {task_id: index for index, task_id in enumerate(ids)}
     return sorted(claimed, key=lambda task: order[task.id])
 
@@ -35,4 +37,6 @@ async def claim_next(
     Raises: StoreUnavailable.
     """
     async with stores.db.lane("claim") as lane:
-        return await statements.claim_by_order(lane, who, lease or uuid4(), most, after=after)
+        claimed = await statements.claim_by_order(lane, who, lease or uuid4(), most, after=after)
+    stores.feed.tell(map(started, claimed))
+    return claimed

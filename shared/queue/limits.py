@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.broker.hints import LIMITED, Hint
 from shared.db.statements import limits as statements
 from shared.db.statements.claim import Claimant
+from shared.domain.happenings import started
 from shared.domain.limits import Limits, Line, names_in, share_out
 from shared.domain.task import ClaimedTask
 from shared.queue.stores import Stores
@@ -92,6 +93,7 @@ class LimitedClaims:
             # More may wait than there is room for here: others are told.
             self.notice()
             self._stores.hint([Hint(LIMITED, claimed[-1].queue, claimed[-1].priority)])
+        self._stores.feed.tell(map(started, claimed))
         return claimed
 
     async def _claim(self, session: AsyncSession, lines: Sequence[Line], most: int, lease: UUID) -> list[ClaimedTask]:

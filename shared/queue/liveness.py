@@ -14,6 +14,7 @@ from shared.broker.announce import final_of
 from shared.db.statements import liveness as statements
 from shared.domain.deathwatch import DeathWatch, Suspect
 from shared.domain.errors import StoreUnavailable
+from shared.domain.happenings import Name, moved
 from shared.domain.task import Task
 from shared.logs import get_logger
 from shared.metrics import TASKS_RESCUED, WORKERS_DIED
@@ -92,7 +93,7 @@ async def rescue(stores: Stores) -> int:
     while True:
         async with stores.db.autocommit() as session:
             batch = await statements.rescue(session, most=RESCUE_BATCH)
-        _told(stores, batch)
+        _told(stores, batch, Name.LOST)
         rescued += len(batch)
         if batch:
             TASKS_RESCUED.add(by=len(batch))
@@ -113,12 +114,13 @@ async def release_unknown(stores: Stores, worker_id: UUID, knows: Callable[[UUID
         if not unknown:
             return 0
         released = await statements.release(session, unknown)
-    _told(stores, released)
+    _told(stores, released, Name.RETRIED)
     log.warning("unknown_leases_released", count=len(released))
     return len(released)
 
 
-def _told(stores: Stores, tasks: list[Task]) -> None:
+def _told(stores: Stores, tasks: list[Task], name: Name) -> None:
+    stores.feed.tell(moved(task, name) for task in tasks)
     stores.announce([final_of(task) for task in tasks if task.status.is_final])
     # One that ended leaves its place under a limit to others.
     hint(stores, [task for task in tasks if task.limits or not task.status.is_final])

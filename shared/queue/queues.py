@@ -17,6 +17,7 @@ from shared.broker.throughput import throughput
 from shared.db.statements import queues as statements
 from shared.db.statements.queues import Cancelled, Load, Place
 from shared.domain.errors import NotFound
+from shared.domain.happenings import Happening, Name
 from shared.domain.states import Status
 from shared.queue.audit import Actor, note
 from shared.queue.stores import Stores
@@ -111,7 +112,7 @@ async def purge(stores: Stores, tenant_id: int, name: str, by: Actor | None = No
     while time.monotonic() < ends_at:
         async with stores.db.autocommit() as session:
             batch = await statements.purge(session, tenant_id, name, before=before, after=place, most=PURGE_BATCH)
-        _tell(stores, batch)
+        _tell(stores, tenant_id, name, batch)
         cancelled += len(batch)
         if len(batch) < PURGE_BATCH:
             return Purged(cancelled, cancelled, has_more=False)
@@ -143,7 +144,11 @@ def _holds_something(queue: QueueState) -> bool:
     return bool(queue.is_paused or queue.running or queue.load.waiting or queue.load.delayed)
 
 
-def _tell(stores: Stores, batch: list[Cancelled]) -> None:
+def _tell(stores: Stores, tenant_id: int, queue: str, batch: list[Cancelled]) -> None:
+    status = Status.CANCELLED
+    stores.feed.tell(
+        Happening(Name.CANCELLED, tenant_id, t.id, t.type, queue, status, t.attempt, t.generation) for t in batch
+    )
     for task in batch:
         stores.finals.tell(task.id)
-    stores.announce([Final(t.id, t.generation, t.attempt, Status.CANCELLED, None, t.error) for t in batch])
+    stores.announce([Final(t.id, t.generation, t.attempt, status, None, t.error) for t in batch])

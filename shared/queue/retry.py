@@ -6,6 +6,7 @@ from uuid import UUID
 
 from shared.db.statements import lookup, moves
 from shared.domain.errors import Conflict, NotFound
+from shared.domain.happenings import moved
 from shared.domain.task import Task
 from shared.queue.stores import Stores
 from shared.queue.submit import hint
@@ -20,5 +21,6 @@ async def retry(stores: Stores, tenant_id: int, task_id: UUID) -> Task:
             if found is None:
                 raise NotFound
             raise Conflict(f"The task is {found.status}: only FAILED or CANCELLED ones can be retried.")
+    stores.feed.tell([moved(task)])
     hint(stores, [task])
     return task

@@ -9,8 +9,10 @@ from shared.broker.hints import hint_of
 from shared.db.statements import ticks as statements
 from shared.db.statements.ticks import Coming, Due
 from shared.domain.errors import InputRefused
+from shared.domain.happenings import Happening, Name
 from shared.domain.ids import new_id
 from shared.domain.schedule import agenda, timing_of
+from shared.domain.states import Status
 from shared.domain.unique import key_of
 from shared.logs import get_logger
 from shared.queue.stores import Stores
@@ -36,6 +38,9 @@ async def make_due_ticks(stores: Stores, registry: Registry) -> float:
         found = await statements.coming(session, types=registry.types, within=LOOK_SECONDS, most=SCHEDULES_AT_ONCE)
         due, is_all = _due(registry, stores.settings, [one for one in found if one.next_run <= one.now])
         made = await statements.make(session, due, priority=PRIORITY) if due else []
+    stores.feed.tell(
+        Happening(Name.SUBMITTED, task.tenant_id, task.id, task.type, task.queue, Status.PENDING, 0, 1) for task in made
+    )
     stores.hint([hint_of(task.id, task.queue, task.priority, task.limits) for task in made])
     if made:
         log.debug("ticks_made", tasks=len(made))

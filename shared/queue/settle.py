@@ -10,6 +10,7 @@ from shared.broker.hints import Hint, hint_of
 from shared.db.statements import lookup, moves, workflow_moves
 from shared.db.statements import settle as statements
 from shared.db.statements.settle import Settled, Settlement
+from shared.domain.happenings import Happening, moved, name_of
 from shared.domain.task import Task
 from shared.queue.stores import Stores
 from shared.queue.workflows import hint as hint_released
@@ -30,6 +31,7 @@ async def settle(stores: Stores, settlements: Sequence[Settlement]) -> list[Sett
         nodes = [t.id for t in written.values() if t.workflow_id is not None and t.status.is_final]
         released = await workflow_moves.released(lane, nodes) if nodes else []
     finals = [final for s in settlements if (final := _final(s, written.get(s.id), found))]
+    stores.feed.tell(_happening(s, now) for s in settlements if (now := written.get(s.id)))
     stores.announce(finals)
     stores.hint([hint for t in written.values() for hint in _hints(t)])
     hint_released(stores, released)
@@ -55,9 +57,25 @@ def _final(settlement: Settlement, now: Settled | None, found: dict[UUID, Task])
     return Final(now.id, now.generation, now.attempt, now.status, verdict.result, verdict.error)
 
 
+def _happening(settlement: Settlement, now: Settled) -> Happening:
+    return Happening(
+        name_of(now.status, settlement.verdict.outcome),
+        settlement.tenant_id,
+        now.id,
+        settlement.type,
+        now.queue,
+        now.status,
+        now.attempt,
+        now.generation,
+        settlement.wait,
+        now.duration,
+    )
+
+
 async def expire(stores: Stores, *, most: int = 500) -> int:
     """Fail waiting tasks past their ``expires_at``; returns how many."""
     async with stores.db.autocommit() as session:
         late = await moves.expire(session, most=most)
+    stores.feed.tell(map(moved, late))
     stores.announce([final_of(task) for task in late])
     return len(late)

@@ -8,10 +8,12 @@ from typing import Self
 
 from shared.broker.announce import CALL_TASKS, Final, announce_finals
 from shared.broker.connection import Broker
+from shared.broker.feed import FeedWriter
 from shared.broker.hints import LUA_BATCH, Hint, HintQueue, offer_hints
 from shared.children import end
 from shared.db.session import Database
 from shared.queue.batches import Batches
+from shared.queue.live import Live
 from shared.queue.outbox import Outbox
 from shared.queue.waiting import FinalsWaiter
 from shared.settings import Settings
@@ -44,6 +46,8 @@ class Stores:
         self.batches = Batches(self.db)
         self.storage = Storage(settings.storage_dir)
         self.finals = FinalsWaiter(self.db, settings.result_url)
+        self.feed = FeedWriter(self.broker)
+        self.live = Live(self.db, self.broker, settings.result_url)
         self._hints: Outbox[Hint] = Outbox(self._send_hints, most=LUA_BATCH, limit=HINTS_LIMIT)
         self._finals: Outbox[Final] = Outbox(self._send_finals, most=CALL_TASKS, limit=FINALS_LIMIT)
         self._children: list[asyncio.Task[None]] = []
@@ -52,15 +56,22 @@ class Stores:
         self._children = [
             asyncio.create_task(self._hints.run(), name="hints"),
             asyncio.create_task(self._finals.run(), name="ends"),
+            asyncio.create_task(self.feed.send_for_ever(), name="feed"),
         ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await asyncio.gather(self._hints.flush(FLUSH_SECONDS), self._finals.flush(FLUSH_SECONDS))
         await end(*self._children, *self.finals.children)
+        await self.live.close()
         await self.batches.close()
         await self.broker.close()
         await self.db.close()
+
+    def end_waits(self) -> None:
+        """Whoever waits for a task or reads a stream is answered with what there is."""
+        self.finals.end_waits()
+        self.live.end_streams()
 
     def hint(self, hints: Sequence[Hint]) -> None:
         """Send ``hints`` soon, behind the answer; never waits, never fails."""

@@ -13,6 +13,7 @@ from shared.db.session import LONG_SECONDS
 from shared.db.statements import submit as statements
 from shared.domain.definition import TaskDefinition
 from shared.domain.errors import InputRefused
+from shared.domain.happenings import submitted
 from shared.domain.ids import new_id
 from shared.domain.limits import limits_text
 from shared.domain.states import Status
@@ -116,12 +117,12 @@ async def submit(stores: Stores, tenant_id: int, tasks: Sequence[NewTask]) -> li
     else:
         inserted = await stores.batches.submits.add((tenant_id, tasks))
         stored = [_as_stored(tenant_id, task, inserted[task.id]) for task in tasks]
-    hint(stores, stored)
+    announce(stores, tasks, stored)
     return stored
 
 
 async def store(runner: Runner, tenant_id: int, tasks: Sequence[NewTask]) -> list[Task]:
-    """Only store; the caller hints after its commit. A task whose unique key is taken: the one that has it, instead."""
+    """Only store; the caller announces after its commit. Where a unique key is taken: the task that has it, instead."""
     if _has_keys(tasks):
         stored, existing = await insert_or_find(runner, tenant_id, tasks)
         return [existing.get(task.id) or _as_stored(tenant_id, task, stored[task.id]) for task in tasks]
@@ -131,6 +132,12 @@ async def store(runner: Runner, tenant_id: int, tasks: Sequence[NewTask]) -> lis
 
 def _has_keys(tasks: Sequence[NewTask]) -> bool:
     return any(task.unique_key is not None for task in tasks)
+
+
+def announce(stores: Stores, planned: Sequence[NewTask], stored: Sequence[Task]) -> None:
+    """Tell of what is committed, and hint it. One with another id than ``planned`` was there already."""
+    stores.feed.tell(submitted(task) for new, task in zip(planned, stored, strict=True) if task.id == new.id)
+    hint(stores, stored)
 
 
 def hint(stores: Stores, tasks: Sequence[Task]) -> None:

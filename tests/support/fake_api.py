@@ -170,6 +170,10 @@ class FakeApi:
         """Answer every request with ``body``: bytes as they are, else as JSON."""
         self._orders.append(Order(method, path, 10**6, (status, headers or {}, body)))
 
+    def answer_once(self, method: str, path: str, status: int, body: bytes) -> None:
+        """Answer the next request with ``body``."""
+        self._orders.append(Order(method, path, 1, (status, {}, body)))
+
     def lose_reply(self, method: str, path: str, times: int = 1) -> None:
         """Let the next request take effect, and hang up."""
         self._orders.append(Order(method, path, times, None))
@@ -269,6 +273,26 @@ def _batch(api: FakeApi, got: Received) -> Answer:
 
 def _get(api: FakeApi, got: Received, task_id: str) -> Answer:
     return 200, {}, api.look(task_id, to_the_end=int(got.query.get("wait", ["0"])[0]) > 0)
+
+
+def _events(api: FakeApi, got: Received, task_id: str) -> Answer:
+    """Every change its looks bring, at once."""
+    frames: list[bytes] = []
+
+    def tell(name: str, data: dict[str, Any]) -> None:
+        frames.append(f"id: 1-{len(frames) + 1}-0\nevent: {name}\ndata: {json.dumps(data)}\n\n".encode())
+
+    task = api.tasks[task_id]
+    while True:
+        tell("status", {"status": task["status"], "attempt": task["attempt"], "generation": 1, "at": NOW})
+        if task["progress"] and task["status"] == "PROCESSING":
+            tell("progress", task["progress"])
+        if not api._ahead[task_id]:
+            break
+        task = api.look(task_id, to_the_end=False)
+    if task["status"] in {"COMPLETED", "FAILED", "CANCELLED"}:
+        tell("end", task)
+    return 200, {"Content-Type": "text/event-stream"}, b"".join(frames)
 
 
 def _list(api: FakeApi, got: Received) -> Answer:
@@ -406,6 +430,7 @@ ROUTES: list[Route] = [
     ("GET", f"{V1}/tasks", _list),
     ("GET", f"{V1}/tasks/([^/]+)", _get),
     ("GET", f"{V1}/tasks/([^/]+)/attempts", _attempts),
+    ("GET", f"{V1}/tasks/([^/]+)/events", _events),
     ("POST", f"{V1}/tasks/([^/]+)/cancel", _cancel),
     ("POST", f"{V1}/tasks/([^/]+)/retry", _retry),
     ("POST", f"{V1}/files", _upload),

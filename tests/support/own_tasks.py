@@ -98,6 +98,26 @@ async def streaming(run: Run, given: Nothing) -> Nothing:
     return given
 
 
+class Recital(TaskModel):
+    words: int
+    pause: float = 0.0
+    fails: int = 0
+
+
+@task(type="recite", queue="demo_tasks", timeout=60)
+async def recite(run: Run, given: Recital) -> Text:
+    """Emit so many numbered words, ``pause`` seconds between them; the first ``fails`` attempts fail half-way."""
+    said = []
+    for number in range(given.words):
+        said.append(f"{number} ")
+        run.emit(said[-1])
+        run.progress(100 * number / given.words, "reciting")
+        await asyncio.sleep(given.pause)
+        if run.attempt <= given.fails and number >= given.words // 2:
+            raise ConnectionError("lost the thread")
+    return Text(text="".join(said))
+
+
 @task(type="kill_worker", queue="demo_tasks")
 async def kill_worker(run: Run, given: Nothing) -> Nothing:
     """Take down the process that runs it, without a word."""

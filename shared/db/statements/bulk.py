@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -48,7 +49,7 @@ BY_IDS = """
 NOBODY = f"SELECT '{NOT_FOUND}' AS reason WHERE false"
 ABSENT = f"SELECT '{NOT_FOUND}' AS reason FROM walked w WHERE NOT w.fits"
 
-TOLD = "t.id, t.status, t.queue, t.priority, t.generation, t.attempt, t.limits"
+TOLD = "t.id, t.type, t.status, t.queue, t.priority, t.generation, t.attempt, t.limits, t.started_at"
 CANCEL = f"""moved AS (
         UPDATE tasks t SET {CANCELLED}
         FROM wanted w WHERE t.id = w.id AND t.status IN ('PENDING', 'RETRYING', 'PROCESSING')
@@ -119,7 +120,7 @@ STEP = """
         RETURNING {columns}
     )
     SELECT s.*, m.id AS task_id, m.status AS task_status, m.queue, m.priority, m.generation, m.attempt,
-           m.limits, m.error
+           m.limits, m.error, m.type AS task_type, m.started_at AS run_started_at
     FROM stepped s LEFT JOIN moved m ON true ORDER BY m.id
 """
 COUNT = """
@@ -148,6 +149,8 @@ class Moved:
     attempt: int
     limits: str
     error: TaskError | None
+    type: str
+    started_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,4 +246,6 @@ def _moved(rows: Sequence[Mapping[Any, Any]]) -> Iterator[Moved]:
                 row["attempt"],
                 row["limits"],
                 error_of(row["error"]),
+                row["task_type"],
+                row["run_started_at"],
             )

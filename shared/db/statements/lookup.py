@@ -9,7 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.lane import Runner
-from shared.db.rows import TASK_COLUMNS, attempt_of, task_of
+from shared.db.rows import TASK_COLUMNS, attempt_of, past_run_of, task_of
+from shared.domain.live import PastRun
 from shared.domain.states import Status
 from shared.domain.task import Attempt, Task, TaskFilter
 
@@ -32,6 +33,14 @@ ATTEMPTS = text("""
     ) runs
     ORDER BY version
 """)
+
+PAST_RUNS = text("""
+    SELECT a.version, a.attempt, a.started_at, a.finished_at, a.outcome, a.error
+    FROM attempts a WHERE a.task_id = :id AND a.version < :version AND a.generation = :generation
+    ORDER BY a.version
+""")
+
+VERSIONS = text("SELECT t.id, t.version FROM tasks t WHERE t.id = ANY(CAST(:ids AS uuid[]))")
 
 FINAL_OF = text("""
     SELECT t.id FROM tasks t
@@ -60,6 +69,17 @@ async def list_attempts(session: AsyncSession, task_id: UUID) -> list[Attempt]:
     """Every run of a task, oldest first, the one under way included."""
     rows = await session.execute(ATTEMPTS, {"id": task_id})
     return [attempt_of(row) for row in rows.mappings()]
+
+
+async def past_runs(session: AsyncSession, task: Task) -> list[PastRun]:
+    """The recorded runs of the task's generation, oldest first, as of when ``task`` was read."""
+    parameters = {"id": task.id, "version": task.version, "generation": task.generation}
+    return [past_run_of(row) for row in (await session.execute(PAST_RUNS, parameters)).mappings()]
+
+
+async def versions(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How often each of these tasks has changed its state; one that is gone is absent."""
+    return {row.id: row.version for row in await session.execute(VERSIONS, {"ids": list(ids)})}
 
 
 async def which_are_final(session: AsyncSession, ids: Sequence[UUID]) -> set[UUID]:

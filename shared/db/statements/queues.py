@@ -104,7 +104,7 @@ PURGE = text(f"""
     UPDATE tasks t
     SET status = 'CANCELLED', cancel_requested = true, finished_at = now(), updated_at = now(), version = t.version + 1
     FROM pick WHERE t.id = pick.id
-    RETURNING t.id, t.generation, t.attempt, t.error, t.limits, t.priority, t.run_at
+    RETURNING t.id, t.type, t.generation, t.attempt, t.error, t.limits, t.priority, t.run_at
 """)
 
 
@@ -132,6 +132,7 @@ class Cancelled:
     """A task that a purge has cancelled, as far as others must be told, and where it stood."""
 
     id: UUID
+    type: str
     generation: int
     attempt: int
     error: TaskError | None
@@ -191,6 +192,13 @@ async def purge(
     parameters = {"tenant_id": tenant_id, "queue": queue, "before": before, "most": most}
     rows = await session.execute(PURGE, {**parameters, **asdict(after)})
     return [
-        Cancelled(row.id, row.generation, row.attempt, error_of(row.error), Place(row.limits, row.priority, row.run_at))
+        Cancelled(
+            row.id,
+            row.type,
+            row.generation,
+            row.attempt,
+            error_of(row.error),
+            Place(row.limits, row.priority, row.run_at),
+        )
         for row in rows
     ]

@@ -52,13 +52,15 @@ SETTLE = text("""
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """One run's end, on its way to the database."""
+    """One run's end, on its way to the database; ``type`` and ``wait`` (seconds) only on their way to the feed."""
 
     tenant_id: int
     id: UUID
     lease: UUID
     verdict: Verdict
     progress: Progress | None
+    type: str = ""
+    wait: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ MAKE = text("""
     FROM made m JOIN pick p ON p.id = m.schedule_id
     ON CONFLICT (tenant_id, type, unique_key)
         WHERE unique_key IS NOT NULL AND status IN ('PENDING', 'RETRYING', 'PROCESSING') DO NOTHING
-    RETURNING t.id, t.queue, t.priority, t.limits
+    RETURNING t.id, t.queue, t.priority, t.limits, t.tenant_id, t.type
 """)
 
 PRUNE = text("""
@@ -116,6 +116,8 @@ class Made:
     queue: str
     priority: int
     limits: str
+    tenant_id: int
+    type: str
 
 
 async def coming(session: AsyncSession, *, types: Sequence[str], within: float, most: int) -> list[Coming]:
@@ -147,7 +149,7 @@ async def make(session: AsyncSession, due: Sequence[Due], *, priority: int) -> l
             "priority": priority,
         },
     )
-    return [Made(row.id, row.queue, row.priority, row.limits) for row in rows]
+    return [Made(row.id, row.queue, row.priority, row.limits, row.tenant_id, row.type) for row in rows]
 
 
 async def prune(session: AsyncSession, *, after: float, most: int) -> int:

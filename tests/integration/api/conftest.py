@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID
 
@@ -14,11 +14,16 @@ from fastapi import FastAPI
 from service.app import build
 from service.dependencies import House
 from shared.domain.operations import BulkAction, Selection
+from shared.domain.task import NewTask
 from shared.queue.bulk import begin
+from shared.queue.claim import Claimant
 from shared.queue.stores import Stores
+from shared.queue.submit import submit
 from shared.registry import Registry, discover
 from shared.settings import Settings
 from tests.integration.api.documented import Document
+from tests.integration.api.lives import Life
+from tests.integration.api.served import served
 from tests.support.keys import Made, key
 from tests.support.stores import registered
 
@@ -102,3 +107,17 @@ def assert_problem(answer: httpx.Response, status: int, code: str, pointer: str 
     if pointer is not None:
         assert pointer in {error["pointer"] for error in problem["errors"]}, problem
     return problem
+
+
+@pytest_asyncio.fixture
+async def url(app: FastAPI) -> AsyncIterator[str]:
+    """The application behind a real socket."""
+    async with served(app) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest_asyncio.fixture
+async def life(stores: Stores, claimant: Claimant, planned: Callable[..., NewTask]) -> Life:
+    """A task that waits, to be lived by hand."""
+    [task] = await submit(stores, 1, [planned()])
+    return Life(stores, claimant, task.id)

@@ -94,6 +94,8 @@ async def test_another_tenants_things_are_as_unknown_as_those_of_nobody(
     before = await seen(api, theirs, admin.headers)
     wrong: dict[str, object] = {}
     for operation in GUARDED:
+        if operation.streams and not operation.names:
+            continue  # that it is the tenant's alone is shown where its events are
         answer = await asked(api, operation, theirs, stranger.headers)
         if not operation.names - SHARED:
             shown = [name for name in theirs.keys() - SHARED if theirs[name] in answer.text]

@@ -16,13 +16,16 @@ from shared.broker.connection import Broker, channel_of
 from shared.broker.keys import (
     CANCELS_CHANNEL,
     FINALS_CHANNEL,
+    NOTES_TTL_SECONDS,
     PROGRESS_AFTER_END_SECONDS,
+    SAID_CHANNEL,
     output_key,
     progress_key,
     result_key,
 )
 from shared.broker.listener import listen
-from shared.broker.progress import read_progress, write_live
+from shared.broker.output import Said, read_entries, write_said
+from shared.broker.progress import read_progress
 from shared.domain.ids import new_id
 from shared.domain.states import Status
 from shared.domain.task import NewTask, Progress, Task
@@ -33,6 +36,7 @@ from shared.settings import Settings
 from tests.integration.broker.conftest import eventually
 
 HALF = Progress(50.0, "half\nway \u2028 é", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+STARTED = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 
 
 @pytest_asyncio.fixture
@@ -44,7 +48,7 @@ async def finished(stores: Stores, planned: Callable[..., NewTask]) -> Task:
 @pytest_asyncio.fixture
 async def told(settings: Settings, broker: Broker) -> AsyncIterator[dict[str, list[UUID]]]:
     """What was said on each channel."""
-    heard: dict[str, list[UUID]] = {FINALS_CHANNEL: [], CANCELS_CHANNEL: []}
+    heard: dict[str, list[UUID]] = {FINALS_CHANNEL: [], CANCELS_CHANNEL: [], SAID_CHANNEL: []}
     listeners = [
         asyncio.create_task(listen(settings.result_url, channel, ids.append)) for channel, ids in heard.items()
     ]
@@ -64,25 +68,52 @@ def key_of(task: Task) -> str:
     return progress_key(task.id, task.generation, task.attempt)
 
 
+def said(task: Task, piece: int = 0, output: str = "", progress: Progress | None = None) -> Said:
+    return Said(task.id, output_key(task.id, STARTED), key_of(task), piece, 1, output, progress)
+
+
 async def test_progress_comes_back_to_the_run_that_wrote_it(broker: Broker, finished: Task) -> None:
-    assert await write_live(broker, {key_of(finished): HALF}, {}, ttl=60)
+    assert await write_said(broker, [said(finished, progress=HALF)], ttl=60)
     assert await read_progress(broker, finished) == HALF
     for other in (replace(finished, attempt=finished.attempt + 1), replace(finished, generation=2)):
         assert await read_progress(broker, other) is None
 
 
-async def test_output_is_kept_in_order_and_expires(broker: Broker) -> None:
-    task = new_id()
-    for batch in (["one ", "two "], ["three "], ["é\u2028"]):
-        assert await write_live(broker, {}, {task: batch}, ttl=60)
-    entries = await broker.results.xrange(output_key(task))
-    assert b"".join(fields[b"delta"] for _, fields in entries).decode() == "one two three é\u2028"
-    assert 0 < await broker.results.ttl(output_key(task)) <= 60
+async def test_what_a_run_says_is_kept_in_order_by_its_own_numbers_and_expires(broker: Broker, finished: Task) -> None:
+    key = output_key(finished.id, STARTED)
+    assert await write_said(broker, [said(finished, 1, "one two ", HALF)], ttl=60)
+    assert await write_said(broker, [said(finished, 5, "é\u2028")], ttl=60)
+    found = await read_entries(broker, {key: (0, 0), "output:none": (0, 0)})
+    assert found is not None
+    assert list(found) == [key]
+    assert [entry_id for entry_id, _ in found[key]] == [(1, 0), (1, 1), (5, 0)]
+    texts = [fields[b"output"].decode() for _, fields in found[key] if b"output" in fields]
+    assert texts == ["one two ", "é\u2028"]
+    assert orjson.loads(found[key][1][1][b"progress"])["percent"] == 50
+    assert await read_entries(broker, {key: (5, 0)}) == {}
+    assert 0 < await broker.results.ttl(key) <= 60
 
 
-async def test_live_writes_and_reads_are_dropped_while_redis_is_away(broker: Broker, finished: Task) -> None:
+async def test_a_run_that_only_tells_of_its_progress_leaves_little_behind(broker: Broker, finished: Task) -> None:
+    assert await write_said(broker, [said(finished, progress=HALF)], ttl=3_600)
+    assert 0 < await broker.results.ttl(output_key(finished.id, STARTED)) <= NOTES_TTL_SECONDS
+
+
+async def test_whoever_watches_is_told_which_tasks_spoke(
+    broker: Broker, finished: Task, told: dict[str, list[UUID]]
+) -> None:
+    await write_said(broker, [said(finished, 1, "hello")], ttl=60)
+
+    async def heard() -> bool:
+        return told[SAID_CHANNEL] == [finished.id]
+
+    await eventually(heard)
+
+
+async def test_words_are_dropped_while_redis_is_away(broker: Broker, finished: Task) -> None:
     broker.trip()
-    assert not await write_live(broker, {key_of(finished): HALF}, {}, ttl=60)
+    assert not await write_said(broker, [said(finished, 1, "lost", HALF)], ttl=60)
+    assert await read_entries(broker, {"output:none": (0, 0)}) is None
     assert await read_progress(broker, finished) is None
 
 
@@ -96,7 +127,7 @@ async def test_a_final_task_is_announced_with_a_copy_and_its_progress_soon_goes(
         result=None,
         error=TaskError("Oops", "broke", False, "secret trace"),
     )
-    await write_live(broker, {key_of(finished): HALF}, {}, ttl=60)
+    await write_said(broker, [said(finished, progress=HALF)], ttl=60)
     assert await announce_finals(broker, [final_of(finished), final_of(failed)], ttl=30)
     assert 0 < await broker.results.ttl(key_of(finished)) <= PROGRESS_AFTER_END_SECONDS
     copy = orjson.loads(await broker.results.get(result_key(finished.id)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -41,7 +42,7 @@ from shared.domain.ids import new_id
 from shared.domain.limits import Line
 from shared.domain.operations import BulkAction, Operation, OperationState, Selection
 from shared.domain.states import Status
-from shared.domain.task import NewTask, TaskFilter
+from shared.domain.task import NewTask, Task, TaskFilter
 from shared.domain.verdict import completed
 from tests.support.servers import Servers
 from tests.support.stores import QUEUES
@@ -182,6 +183,12 @@ KEYED = NewTask(new_id(), "simple_calculation", {}, "urgent", 5, 60.0, 4, unique
 WIDE, NARROW = TaskFilter(), TaskFilter(statuses=(Status.FAILED,), tags=("tag1",), queues=("urgent",))
 SELECTION = Selection(wanted=NARROW)
 
+
+def a_task(task_id: UUID) -> Task:
+    """As much of one as naming its runs takes."""
+    return cast("Task", SimpleNamespace(id=task_id, version=9, generation=1))
+
+
 CASES: dict[str, tuple[Call, set[str]]] = {
     "claim one hint": (lambda s, ids: claim.claim_by_ids(s, WHO, uuid4(), ids[:1]), {"tasks_pkey"}),
     "claim many hints": (lambda s, ids: claim.claim_by_ids(s, WHO, uuid4(), ids), {"tasks_pkey"}),
@@ -201,6 +208,8 @@ CASES: dict[str, tuple[Call, set[str]]] = {
     "get many": (lambda s, ids: lookup.get_tasks(s, [(OURS, i) for i in ids]), ONE_OF_TENANT),
     "get": (lambda s, ids: lookup.get_task(s, OURS, ids[0]), ONE_OF_TENANT),
     "attempts": (lambda s, ids: lookup.list_attempts(s, ids[0]), {"tasks_pkey", "attempts_pkey"}),
+    "past runs": (lambda s, ids: lookup.past_runs(s, a_task(ids[0])), {"attempts_pkey"}),
+    "versions": (lookup.versions, {"tasks_pkey"}),
     "which are final": (lookup.which_are_final, {"tasks_pkey"}),
     "rescue": (lambda s, _: liveness.rescue(s, most=500), {"tasks_running", "tasks_pkey"}),
     "owned": (lambda s, _: liveness.owned(s, WORKER), {"tasks_running"}),

@@ -23,8 +23,8 @@ from shared.queue.submit import submit
 from tests.integration.worker import handlers
 from tests.support.stores import registered
 from worker.blocking import BlockingRunner
-from worker.context import LiveBoard
 from worker.executor import Execution
+from worker.live_board import LiveBoard
 from worker.runs import Handlers
 
 TENANT = 1

@@ -19,9 +19,9 @@ from shared.queue.submit import submit
 from shared.registry import discover
 from tests.integration.worker.conftest import TENANT
 from tests.support.stores import registered
-from worker.context import LiveBoard
 from worker.engine.slots import Slots
 from worker.executions import Executions
+from worker.live_board import LiveBoard
 from worker.providers.embedded_model import EmbeddedModel
 from worker.runs import Handlers
 

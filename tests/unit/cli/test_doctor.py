@@ -22,7 +22,7 @@ def test_a_healthy_service_is_all_green(api: FakeApi, run: Runner) -> None:
     assert ran.code == 0
     assert set(levels(ran).values()) == {"ok"}
     assert {"reachable", "version", "database", "broker", "workers", "queues"} < levels(ran).keys()
-    assert {"round trip", "file", "mail", "model"} < levels(ran).keys()
+    assert {"round trip", "stream", "file", "mail", "model"} < levels(ran).keys()
     assert not api.files
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ def test_submit_and_wait_shows_the_way_on_stderr_and_the_task_on_stdout(api: Fak
     assert ran.code == 0
     assert ran.json["result"] == {"operation": "add", "result": 42}
     lines = [line.split(maxsplit=1)[1] for line in ran.err.splitlines()]
-    assert lines == ["PENDING", "PROCESSING 50 % half", "COMPLETED"]
+    assert lines == ["PENDING", "PROCESSING", "PROCESSING 50 % half", "COMPLETED"]
 
 
 def test_waiting_for_a_task_that_fails_exits_1(api: FakeApi, run: Runner) -> None:
@@ -147,6 +148,24 @@ def test_watch_follows_to_the_end(api: FakeApi, run: Runner) -> None:
     ran = run("watch", "0190-0000", "-o", "id")
     assert (ran.code, ran.out) == (0, "0190-0000\n")
     assert "COMPLETED" in ran.err
+
+
+def test_watch_shows_what_a_task_says_a_line_at_a_time(api: FakeApi, run: Runner) -> None:
+    task = api.add({"type": "simple_calculation"})
+    said = ["One line\nand ", "a long one " * 8, "\x1b[31mred"]
+    frames = [
+        f"id: 1-2-{number}\nevent: output\ndata: {json.dumps({'delta': piece})}\n\n"
+        for number, piece in enumerate(said)
+    ]
+    end = f"id: 1-3-1\nevent: end\ndata: {json.dumps(api.look(task['id'], to_the_end=True))}\n\n"
+    api.answer("GET", f"/api/v1/tasks/{task['id']}/events", 200, "".join([*frames, end]).encode())
+    ran = run("watch", "0190-0000", "-o", "id")
+    assert (ran.code, ran.out) == (0, "0190-0000\n")
+    lines = ran.err.splitlines()
+    assert "One line" in lines
+    assert max(map(len, lines)) <= 72, "a long line is shown while it grows"
+    assert " ".join(lines).count("a long one") == 8
+    assert "\x1b" not in ran.err
 
 
 def test_cancel_and_retry_and_the_conflict_that_exits_1(api: FakeApi, run: Runner) -> None:

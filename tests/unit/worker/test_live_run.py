@@ -6,34 +6,39 @@ import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.broker.keys import progress_key
 from shared.domain.definition import TaskModel, task
 from shared.domain.ids import new_id
 from shared.domain.run import Run
 from shared.domain.task import ClaimedTask, Progress
 from shared.registry import Registry
-from worker.context import LiveBoard, LiveRun
+from worker.context import LiveRun
+from worker.live_board import LiveBoard
 from worker.runs import lacking_types
 
 
 @dataclass
 class Heard:
-    """Stands in for the board: keeps what it is told."""
+    """Stands in for the board and the outlet of the run: keeps what it is told."""
 
-    said: list[tuple[str, Progress]] = field(default_factory=list)
-    pieces: list[tuple[UUID, str]] = field(default_factory=list)
+    said: list[Progress] = field(default_factory=list)
+    pieces: list[str] = field(default_factory=list)
+    runs: list[ClaimedTask] = field(default_factory=list)
 
-    def progress(self, key: str, progress: Progress) -> None:
-        self.said.append((key, progress))
+    def outlet(self, task: ClaimedTask) -> Heard:
+        self.runs.append(task)
+        return self
 
-    def output(self, task_id: UUID, delta: str) -> None:
-        self.pieces.append((task_id, delta))
+    def progress(self, progress: Progress) -> None:
+        self.said.append(progress)
+
+    def output(self, delta: str) -> None:
+        self.pieces.append(delta)
 
 
 def live(heard: Heard, attempt: int = 2, generation: int = 3) -> LiveRun:
@@ -65,7 +70,7 @@ def live(heard: Heard, attempt: int = 2, generation: int = 3) -> LiveRun:
 def test_progress_is_always_a_percentage(percent: float) -> None:
     heard = Heard()
     live(heard).progress(percent)
-    [(_, progress)] = heard.said
+    [progress] = heard.said
     assert 0.0 <= progress.percent <= 100.0
     if 0 <= percent <= 100:
         assert progress.percent == pytest.approx(percent, abs=0.005)
@@ -77,14 +82,14 @@ def test_progress_is_always_a_percentage(percent: float) -> None:
 def test_progress_out_of_range_is_brought_into_it(said: float, shown: float) -> None:
     heard = Heard()
     live(heard).progress(said)
-    assert heard.said[0][1].percent == shown
+    assert heard.said[0].percent == shown
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=2_000))
 def test_a_message_can_be_stored_and_is_short(message: str) -> None:
     heard = Heard()
     live(heard).progress(1, message)
-    kept = heard.said[0][1].message
+    kept = heard.said[0].message
     assert len(kept) <= 500
     assert "\x00" not in kept
     kept.encode()
@@ -94,25 +99,27 @@ def test_a_message_can_be_stored_and_is_short(message: str) -> None:
 def test_an_emitted_piece_can_be_sent_whatever_it_holds(delta: str) -> None:
     heard = Heard()
     live(heard).emit(delta)
-    [(_, piece)] = heard.pieces
+    [piece] = heard.pieces
     piece.encode()
 
 
 def test_an_empty_piece_is_no_piece() -> None:
     heard = Heard()
     live(heard).emit("")
-    assert heard.pieces == []
+    assert (heard.pieces, heard.runs) == ([], [])
 
 
 def test_the_last_word_is_kept_for_the_row_and_told_under_this_run() -> None:
     heard = Heard()
     run = live(heard)
     assert run.last_progress is None
+    assert not run.has_said_anything
     run.progress(10, "a")
     run.progress(20, "b")
     assert run.last_progress is not None
     assert (run.last_progress.percent, run.last_progress.message) == (20.0, "b")
-    assert {key for key, _ in heard.said} == {progress_key(run.task_id, 3, 2)}
+    assert run.has_said_anything
+    assert [(task.id, task.generation, task.attempt) for task in heard.runs] == [(run.task_id, 3, 2)]
 
 
 def test_every_attempt_of_a_generation_has_the_same_idempotency_key() -> None:
