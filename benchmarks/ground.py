@@ -91,7 +91,7 @@ def environment(database_url: str, redis_url: str, folder: Path, concurrency: in
         "REDIS_URL": redis_url,
         "REDIS_RESULT_URL": redis_url.removesuffix("/0") + "/1",
         "TASKRUNNER_STORAGE_DIR": str(folder / "files"),
-        "TASKRUNNER_TASK_MODULES": "benchmarks.noop",
+        "TASKRUNNER_TASK_MODULES": "benchmarks.noop,benchmarks.talk",
         "TASKRUNNER_CONCURRENCY": str(concurrency),
         "TASKRUNNER_MAX_TASKS_PER_WORKER": "0",
         "TASKRUNNER_LOG_FORMAT": "json",

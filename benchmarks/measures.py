@@ -20,6 +20,7 @@ from benchmarks.rows import Rows, statements_alone
 
 TASKS = "/api/v1/tasks"
 NOOP = {"type": "bench_noop", "input": {}}
+TALK_PAUSE_S = 0.03
 BATCH = 1_000
 DRAIN_S, CATCH_UP_S = 4.0, 60.0
 FIRST_HALF_S, WHOLE_S = 65.0, 110.0
@@ -41,7 +42,7 @@ class Plan:
 
     @property
     def steps(self) -> int:
-        return 4 * self.rounds + 1
+        return 5 * self.rounds + 1
 
 
 @dataclass
@@ -84,6 +85,8 @@ class Bench:
                 self._tell(f"pick-up and poll, round {number}")
                 await self._pick_up()
                 await self._poll()
+                self._tell(f"events, round {number}")
+                await self._events()
                 self._tell(f"submit while a worker runs, round {number}")
                 await self._end_to_end()
 
@@ -143,6 +146,22 @@ class Bench:
 
     async def _poll(self) -> None:
         await self._pair("GET, final task", "GET", self._last_task, None, 200)
+
+    async def _events(self) -> None:
+        """Of tokens and progress, from the handler's word to the reader of the stream."""
+        talk = {"type": "bench_talk", "input": {"words": self._plan.pick_ups, "pause": TALK_PAUSE_S}}
+        late_ms: list[float] = []
+        async with self._client() as client:
+            task = (await client.post(TASKS, json=talk)).raise_for_status().json()
+            async with client.stream("GET", f"{TASKS}/{task['id']}/events") as stream:
+                async for line in stream.aiter_lines():
+                    now, data = time.time(), line.removeprefix("data: ")
+                    if line.startswith('data: {"delta"'):
+                        late_ms += [(now - float(word)) * 1_000 for word in json.loads(data)["delta"].split()]
+                    elif line.startswith('data: {"percent"'):
+                        late_ms.append((now - float(json.loads(data)["message"])) * 1_000)
+        for percent in (50, 99):
+            self._note(f"event: handler → reader of the stream, p{percent}", "ms", _percentile(late_ms, percent))
 
     async def _end_to_end(self) -> None:
         since = await self._rows.now()

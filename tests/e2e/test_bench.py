@@ -31,6 +31,8 @@ COMPARED = (
 ALONE = (
     "drain of no-op tasks, CPU of the worker",
     "idle worker, resident memory",
+    "event: handler → reader of the stream, p50",
+    "event: handler → reader of the stream, p99",
     "POST → 201 while a worker runs",
     "POST → 201 while a worker runs, p99",
     "POST → 201 while a worker runs, finished",
