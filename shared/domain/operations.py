@@ -16,7 +16,9 @@ MOST_IDS = 10_000
 NOT_FOUND = "not_found"
 """The reason why an id was skipped that names none of the tenant's tasks."""
 EXISTING = "existing"
-"""Why a task was not retried: another one with its unique key waits or runs. All other reasons are states."""
+"""Why a task was not retried: another one with its unique key waits or runs."""
+OF_WORKFLOW = "workflow"
+"""Why a final task was not deleted: it is a workflow's, and leaves with it. All other reasons are states."""
 
 
 class BulkAction(StrEnum):

@@ -115,6 +115,10 @@ async def _paced_step(stores: Stores, operation: Operation) -> bool:
         # Perhaps a row it needs is held for long: the operations behind it need not wait for that.
         log.warning("operation_step_skipped", operation=str(operation.id))
         return False
+    except Exception:
+        # Whatever is wrong with it is not the fault of those behind it.
+        log.exception("operation_step_failed", operation=str(operation.id))
+        return False
     if stepped is None:
         return False
     if stepped.state is OperationState.DONE:

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.db.rows import error_of
 from shared.db.statements.moves import ANEW, CANCELLED, RECORD, UNIQUE_INDEX
 from shared.db.statements.operations import COLUMNS, operation_of
-from shared.domain.operations import EXISTING, NOT_FOUND, BulkAction, Operation, Selection
+from shared.domain.operations import EXISTING, NOT_FOUND, OF_WORKFLOW, BulkAction, Operation, Selection
 from shared.domain.states import Status
 from shared.domain.task import TaskFilter
 from shared.domain.verdict import TaskError
@@ -70,12 +70,14 @@ RETRY = f"""before AS (
         FROM before b WHERE t.id = b.id
         RETURNING {TOLD}, t.error
     )"""
+# The nodes of a workflow read each other's results, and it may be retried: its tasks leave with it.
 DELETE = f"""moved AS (
-        DELETE FROM tasks t USING wanted w WHERE t.id = w.id AND t.finished_at IS NOT NULL
+        DELETE FROM tasks t USING wanted w WHERE t.id = w.id AND t.finished_at IS NOT NULL AND t.workflow_id IS NULL
         RETURNING {TOLD}, CAST(NULL AS jsonb) AS error
     )"""
 
 WHY_NOT = "lower(w.status)"
+WHY_NOT_DELETED = f"CASE WHEN w.finished_at IS NOT NULL THEN '{OF_WORKFLOW}' ELSE lower(w.status) END"
 WHY_NOT_AGAIN = f"CASE WHEN w.status IN ('FAILED', 'CANCELLED') THEN '{EXISTING}' ELSE lower(w.status) END"
 
 # All that is written to the operation is computed in ``next``: where its row has a newer version than the statement
@@ -203,7 +205,7 @@ async def look(
 def _step(action: BulkAction, *, by_ids: bool) -> TextClause:
     move = {BulkAction.CANCEL: CANCEL, BulkAction.RETRY: RETRY, BulkAction.DELETE: DELETE}[action]
     lock = "FOR UPDATE" if action is BulkAction.DELETE else "FOR NO KEY UPDATE"
-    reason = WHY_NOT_AGAIN if action is BulkAction.RETRY else WHY_NOT
+    reason = {BulkAction.RETRY: WHY_NOT_AGAIN, BulkAction.DELETE: WHY_NOT_DELETED}.get(action, WHY_NOT)
     return text(STEP.format(**_walk(by_ids=by_ids), fits=FITS, lock=lock, move=move, reason=reason, columns=COLUMNS))
 
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from shared.db.statements import bulk as statements
 from shared.domain.errors import Conflict, NotFound
 from shared.domain.operations import BulkAction, Operation, OperationState, Selection
 from shared.domain.states import Status
@@ -99,6 +100,32 @@ async def test_delete_removes_final_tasks_with_what_belongs_to_them(
     async with stores.db.autocommit() as session:
         assert (await session.execute(text("SELECT count(*) FROM attempts"))).scalar_one() == 0
     assert await stores.broker.results.keys(f"result:{tasks[Status.COMPLETED].id}") == []
+
+
+async def test_the_tasks_of_a_workflow_leave_with_it(stores: Stores, planned: Planned, claimant: Claimant) -> None:
+    tasks = await one_of_each(stores, planned, claimant)
+    await execute(stores, "UPDATE tasks SET workflow_id = id WHERE id = :id", id=tasks[Status.FAILED].id)
+    operation = await done(stores, DELETE)
+    assert (operation.done, operation.skipped) == (1, {"workflow": 1, "processing": 1, "pending": 1})
+    assert tasks[Status.FAILED].id in await observe(stores)
+
+
+async def test_an_operation_that_fails_does_not_hold_the_others_up(
+    stores: Stores, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await submit(stores, 1, [planned()])
+    broken, sound = await begun(stores, CANCEL), await begun(stores, CANCEL)
+    take_step = statements.step
+
+    async def stumbles(session: Any, operation: Operation, **limits: Any) -> Any:
+        if operation.id == broken.id:
+            raise RuntimeError("no step today")
+        return await take_step(session, operation, **limits)
+
+    monkeypatch.setattr(statements, "step", stumbles)
+    await run_operations(stores)
+    assert (await get_operation(stores, 1, sound.id)).state is OperationState.DONE
+    assert (await get_operation(stores, 1, broken.id)).state is OperationState.RUNNING
 
 
 async def test_ids_are_moved_once_each_and_those_of_nobody_are_counted(stores: Stores, planned: Planned) -> None:
