@@ -21,9 +21,12 @@ TAKE = f"""
     SET status = 'PROCESSING', lease = :lease, worker_id = :worker_id, attempt = t.attempt + 1,
         version = t.version + 1, started_at = now(), updated_at = now(), outcome = 'running',
         progress = NULL, error = NULL
-    FROM pick WHERE t.id = pick.id
+    FROM pick WHERE t.id = pick.id {{more}}
     RETURNING {CLAIM_COLUMNS}
 """
+TAKE_IDS = TAKE.format(more="")
+# PostgreSQL cannot tell how few are picked, and would rather read the whole table than the rows by their key.
+TAKE_PICKED = TAKE.format(more="AND t.id = ANY(ARRAY(SELECT id FROM pick))")
 
 # A task with limits is claimed by ``statements.limits`` alone, which counts.
 BY_IDS = text(f"""
@@ -33,7 +36,7 @@ BY_IDS = text(f"""
               AND NOT EXISTS (SELECT FROM queues q WHERE q.tenant_id = t.tenant_id AND q.name = t.queue AND q.paused)
               AND {CLAIMABLE}
         ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED
-    ) {TAKE}
+    ) {TAKE_IDS}
 """)
 
 IS_PAUSED = "EXISTS (SELECT FROM queues q WHERE q.tenant_id = line.tenant_id AND q.name = line.queue AND q.paused)"
@@ -52,21 +55,23 @@ NEXT_IN_LINE = f"""
     WHERE NOT {IS_PAUSED}
 """
 
-# From tenant to tenant through the index: as many steps as there are tenants for whom something waits. They share a
-# queue, and take turns: where one has less than its share waiting, the next poll gives the rest to the others.
+# From tenant to tenant through the index, in its order and no other's: as many steps as there are tenants for whom
+# something waits. They share a queue, and take turns: where one has less than its share waiting, the next poll gives
+# the rest to the others.
 BY_ORDER = text(f"""
     WITH RECURSIVE line AS (
         SELECT o.queue, o.place, first.tenant_id, '' AS limits
         FROM unnest(CAST(:pick_queues AS text[])) WITH ORDINALITY AS o (queue, place)
         CROSS JOIN LATERAL (
             SELECT t.tenant_id FROM tasks t
-            WHERE t.queue = o.queue AND t.status IN ('PENDING', 'RETRYING') ORDER BY t.tenant_id LIMIT 1
+            WHERE t.queue = o.queue AND t.status IN ('PENDING', 'RETRYING')
+            ORDER BY t.tenant_id, t.limits, t.priority, t.run_at LIMIT 1
         ) first
         UNION ALL
         SELECT line.queue, line.place, next.tenant_id, '' FROM line CROSS JOIN LATERAL (
             SELECT t.tenant_id FROM tasks t
             WHERE t.queue = line.queue AND t.tenant_id > line.tenant_id AND t.status IN ('PENDING', 'RETRYING')
-            ORDER BY t.tenant_id LIMIT 1
+            ORDER BY t.tenant_id, t.limits, t.priority, t.run_at LIMIT 1
         ) next
     ), sharing AS (
         SELECT line.*, count(*) OVER (PARTITION BY line.queue) AS sharers FROM line WHERE NOT {IS_PAUSED}
@@ -77,7 +82,7 @@ BY_ORDER = text(f"""
             {NEXT_IN_LINE} LIMIT (CAST(:most AS bigint) + line.sharers - 1) / line.sharers
         ) due
         LIMIT :most
-    ) {TAKE}
+    ) {TAKE_PICKED}
 """)
 
 

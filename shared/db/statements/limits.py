@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db.statements.claim import CLAIMABLE, IS_PAUSED, NEXT_IN_LINE, TAKE, Claimant, claim_with
+from shared.db.statements.claim import CLAIMABLE, IS_PAUSED, NEXT_IN_LINE, TAKE_PICKED, Claimant, claim_with
 from shared.domain.limits import Line, names_in
 from shared.domain.task import ClaimedTask
 
@@ -86,7 +86,7 @@ BY_LINES = text(f"""
                     CAST(:line_counts AS integer[])) AS line (queue, tenant_id, limits, most)
         CROSS JOIN LATERAL ({NEXT_IN_LINE} LIMIT line.most) due
         LIMIT :most
-    ) {TAKE}
+    ) {TAKE_PICKED}
 """)
 
 Place = tuple[str, int, str]
