@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ STILL_SECONDS = 6.0
 async def test_what_happens_appears_by_itself(desk: Desk, client: AsyncClient, tag: str) -> None:
     await desk.open(f"/tasks?tag={tag}")
     await expect(desk.page.get_by_role("heading", name="No task matches")).to_be_visible()
+    await expect(desk.page.get_by_text("Live", exact=True)).to_be_visible()
     await client.submit("simple_calculation", SUM, tags=[tag])
     await expect(desk.row("simple_calculation")).to_contain_text("Completed")
 
@@ -56,6 +58,18 @@ async def test_an_outage_is_told_and_ends_by_itself(
         await own_service.start_api()
         await expect(desk.page.locator(".banner")).to_have_count(0)
         desk.forgive("Failed to load resource")
+
+
+async def test_output_is_shown_as_it_comes(desk: Desk, client: AsyncClient) -> None:
+    given = {"prompt": "Tell a long story about a queue.", "max_tokens": 200}
+    task = await client.submit("text_generation", given)
+    await desk.open(f"/tasks/{task.id}")
+    output = desk.page.get_by_role("log", name="Output so far")
+    await expect(output).to_have_text(re.compile(r"\w+"))
+    assert (await client.get(task.id)).status == "PROCESSING"
+    await desk.picture("streaming-desktop-light")
+    await client.cancel(task.id)
+    await expect(desk.page.locator(".card header .badge").first).to_have_text("Cancelled")
 
 
 async def test_the_theme_is_switched_and_kept(desk: Desk) -> None:
