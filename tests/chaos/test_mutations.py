@@ -262,8 +262,8 @@ LOST_WORDS = [
         "poll",
         Code(
             "worker.engine.pump:Pump",
-            "if time.monotonic() >= self._next_poll and (polled",
-            "if self._next_poll < 0 and (polled",
+            "if time.monotonic() >= self._next_poll and await",
+            "if self._next_poll < 0 and await",
         ),
         lost_words.a_hint_is_lost,
         "a task without a hint is never run",
