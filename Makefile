@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up test test-browser chaos soak chaos-peers check bench format lock clean
+.PHONY: help install install-dev up test test-browser chaos fuzz soak chaos-peers check bench format lock clean
 
 help:
 	@echo "make up       start everything on loopback (Ctrl-C stops it)"
 	@echo "make test     the whole test suite, on real servers from pip"
 	@echo "make test-browser  the dashboard in a real browser (needs the system package chromium)"
 	@echo "make chaos    every fault test, the long ones too (CHAOS_REPORT=file: recovery times, a line each)"
+	@echo "make fuzz     what the OpenAPI document allows and does not, to every route (EXAMPLES=100 SEED=1)"
 	@echo "make soak     ten minutes of seeded faults under a seeded load (SECONDS=600 SEED=1)"
 	@echo "make chaos-peers  the same faults beside arq, SAQ and Celery (ten minutes)"
 	@echo "make check    format, lint, types, import rules, dependencies, dead code"
@@ -50,6 +51,11 @@ test-browser: install-dev
 
 chaos: install-dev
 	$(BIN)/pytest -n 2 --dist loadgroup -m "chaos or not chaos" tests/chaos $(ARGS)
+
+# Many requests of every kind, allowed and not, to every route. Another SEED sends others.
+EXAMPLES ?= 100
+fuzz: install-dev
+	FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_SEED=$(SEED) $(BIN)/pytest tests/e2e/test_schema.py tests/integration/api/test_fuzz.py $(ARGS)
 
 # A failed one keeps its evidence in the folder it names.
 SECONDS ?= 600
