@@ -43,7 +43,7 @@ CARRY = "shared.db.statements.webhooks"
 BULK = "shared.db.statements.bulk"
 KEYS_STORED = "shared.db.statements.keys"
 FLOW = "shared.db.statements.workflow_moves"
-STEPS = "shared.db.migrations.versions.0011_workflow_steps"
+STEPS = "shared.db.migrations.versions.0012_workflow_plans"
 
 COUNT = "shared.db.statements.limits"
 

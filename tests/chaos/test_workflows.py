@@ -120,7 +120,7 @@ async def test_workflows_whose_workers_and_apis_are_killed_end_each_node_once(st
     """Layers that wait for each other whole, chains beside them, and a failure that is gone round."""
     effect = {"ledger": str(stage.ledger), "seconds": 0.4}
     layers = [group(*(step("effect", effect, name=f"l{n}-{m}") for m in range(5))) for n in range(5)]
-    passing = step("shout", {"text": result_of("l4-0", "/text")}, name="shout")
+    passing = step("effect", {**effect, "key": result_of("l4-0", "/text")}, name="passing")
     whole = chain(*layers, group(passing, chain(step("fatal", {}), step("effect", effect, on_failure="continue"))))
     async with stage.running(workers=3) as [api, *workers]:
         async with stage.service.client() as client:

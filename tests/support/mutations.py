@@ -115,7 +115,7 @@ async def alter(stores: Stores, mutation: Mutation) -> None:
 def in_function(migration: str, name: str, old: str, new: str) -> Schema:
     """Replace ``old`` by ``new`` in a function of the database, as the module ``migration`` defines it."""
     texts = (each for value in vars(import_module(migration)).values() if isinstance(value, tuple) for each in value)
-    [source] = [each for each in texts if f"CREATE FUNCTION {name}(" in each]
+    [source] = [each for each in texts if f"FUNCTION {name}(" in each and "CREATE" in each]
     return Schema((_replaced(source, old, new).replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"),))
 
 

@@ -239,15 +239,27 @@ async def test_a_view_holds_what_references_may_begin_with(stores: Stores) -> No
     assert seen == FIELDS
 
 
-async def test_a_chain_of_nodes_that_cannot_begin_ends_in_one_statement(stores: Stores) -> None:
+@pytest.mark.parametrize(("length", "failed"), [(300, 299), (1_500, 1_000)])
+async def test_a_chain_of_nodes_that_cannot_begin_ends_in_one_statement(
+    stores: Stores, length: int, failed: int
+) -> None:
+    """The first thousand fail, the rest is cancelled: a settle must not take longer than a statement may."""
     nodes: dict[str, dict[str, Any]] = {"n0": {}}
-    for n in range(1, 300):
+    for n in range(1, length):
         reference = {"$from": f"n{n - 1}", "path": "/result/nothing"}
         nodes[f"n{n}"] = {"input": {"x": reference}, "on_failure": "continue"}
     flow = await submitted(stores, nodes)
     await ended(stores, (await claimed(stores, flow))["n0"], DONE)
     found = (await shown(stores, flow)).workflow
-    assert (found.completed, found.failed, found.status) == (1, 299, Status.FAILED)
+    assert (found.completed, found.failed, found.done, found.status) == (1, failed, length, Status.FAILED)
+
+
+async def test_a_chain_of_ten_thousand_is_lost_with_its_first_in_one_statement(stores: Stores) -> None:
+    """Within the time that a statement may take: one that takes longer would be repeated for ever."""
+    flow = await submitted(stores, {f"n{n}": {"after": [f"n{n - 1}"]} if n else {} for n in range(10_000)})
+    await ended(stores, (await claimed(stores, flow))["n0"], BROKEN)
+    found = (await shown(stores, flow)).workflow
+    assert (found.failed, found.cancelled, found.status) == (1, 9_999, Status.FAILED)
 
 
 async def test_what_one_end_copies_is_bounded(stores: Stores) -> None:
