@@ -43,6 +43,7 @@ class Rig:
     finish_after: float | None = None
     """Seconds until a started task gives its slot back; None: never by itself."""
     pump: Pump = field(init=False)
+    running: asyncio.Task[None] | None = None
 
     def claiming(self) -> AbstractContextManager[UUID]:
         return nullcontext(uuid4())
@@ -72,6 +73,7 @@ async def rig(stores: Stores, claimant: Claimant, settings: Settings) -> AsyncIt
         made = Rig(Slots(slots), [], finish_after)
         made.pump = Pump(over, claimant, made.slots, waker, made)
         running = asyncio.create_task(made.pump.run()) if runs else None
+        made.running = running
         opened.append((made, waker, running))
         return made
 
@@ -293,6 +295,9 @@ async def test_without_redis_tasks_still_start(
         second = await submitted(stores, planned)
         await pumping.has_started(second)
         pumping.pump.stop()
+        assert pumping.running is not None
+        async with asyncio.timeout(5):
+            await pumping.running  # before its stores are closed
 
 
 @pytest.mark.usefixtures("no_poll")
