@@ -39,9 +39,13 @@ class Line:
             await self._drop()
 
     async def _connected(self) -> AbstractConnection:
-        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call] # redis-py's own gap
-        await connection.connect()  # type: ignore[no-untyped-call]
+        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call] # redis-py's gap
         self._held = connection
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+        except BaseException:
+            await self._drop()  # a caller may have given up between the socket and the greeting
+            raise
         return connection
 
     async def _asked(self, connection: AbstractConnection, command: Sequence[Any]) -> Any:

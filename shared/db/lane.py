@@ -93,9 +93,9 @@ class Lane:
         await self._drop()
         self._held = await self._engine.connect()
         raw = await self._held.get_raw_connection()
-        driver = cast("asyncpg.Connection", raw.driver_connection)
+        # Kept at once: whoever is cancelled while it is being set up drops it.
+        self._driver = driver = cast("asyncpg.Connection", raw.driver_connection)
         await driver.execute(PLANNING)
-        self._driver = driver
 
     async def _drop(self) -> None:
         held, driver, self._held, self._driver = self._held, self._driver, None, None
