@@ -12,10 +12,10 @@ for i = 3, #ARGV, 6 do
     local score = now + delay
     added = added + redis.call('ZADD', queue, 'LT', 'CH', score, id)
     redis.call('SET', job, payload, 'PX', delay + extra)
-      -- (A hint due soon wakes too, so that the woken one sets its timer by it.)
-    -- One element is enough: whoever it wakes takes all it can, and wakes the next if work is left.
+    -- One element is enough: whoever it wakes takes all it can, and wakes the next if work is left. It is the id
+    -- of what may be claimed at once; a hint due soon wakes without one, so that the woken one sets its timer by it.
     if delay <= 2000 and redis.call('LLEN', wake) == 0 then
-      redis.call('LPUSH', wake, id)
+      redis.call('LPUSH', wake, delay == 0 and id or '')
       redis.call('PEXPIRE', wake, extra)
     end
   end

@@ -34,7 +34,7 @@ class Waker:
         except OUTAGE:
             self._broker.trip()
         except ValueError:
-            pass  # no id, so not of our making; a wake all the same
+            pass  # without an id: something is due soon
         return None
 
     async def close(self) -> None:

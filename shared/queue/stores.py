@@ -61,7 +61,7 @@ class Stores:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.gather(self._hints.flush(FLUSH_SECONDS), self._finals.flush(FLUSH_SECONDS))
+        await self.flush(FLUSH_SECONDS)
         await end(*self._children, *self.finals.children)
         await self.live.close()
         await self.batches.close()
@@ -80,6 +80,10 @@ class Stores:
     def announce(self, finals: Sequence[Final]) -> None:
         """Tell those who wait for the ends ``finals``, soon; never waits, never fails."""
         self._finals.put(finals)
+
+    async def flush(self, within: float) -> bool:
+        """Wait until all that was to be told is told, at most ``within`` seconds; False: not all is."""
+        return all(await asyncio.gather(self._hints.flush(within), self._finals.flush(within)))
 
     async def _send_hints(self, hints: Sequence[Hint]) -> None:
         await offer_hints(self.broker, self.hints, hints)

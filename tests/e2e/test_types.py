@@ -102,7 +102,7 @@ async def test_a_configured_provider_streams_retries_and_is_believed(own_service
             done = await client.wait(task.id, timeout=60)
             assert done.result is not None
             assert (done.status, done.result["text"]) == ("COMPLETED", "Hi!")
-            assert [a.outcome for a in await client.attempts(task.id)] == ["retried", "completed"]
+            assert [a.outcome for a in await client.attempts(task.id)] == ["released", "completed"]
             assert provider.requests[-1]["model"] == "house-model"
 
             provider.script(answered(404, {"error": {"message": "no such model"}}))

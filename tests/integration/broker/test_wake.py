@@ -88,6 +88,14 @@ async def test_the_list_holds_one_element_at_most(broker: Broker, hints: HintQue
     assert await broker.queue.llen(wake_key("demo_tasks")) == 1  # type: ignore[misc]
 
 
+async def test_the_woken_one_is_told_what_is_due_and_not_what_only_will_be(hints: HintQueue, waker: Waker) -> None:
+    now, soon = new_id(), new_id()
+    await hints.add([Hint(now, "demo_tasks", 5)])
+    assert await waker.sleep(LONG) == now
+    await hints.add([Hint(soon, "demo_tasks", 5, 1_500)])
+    assert await waker.sleep(LONG) is None
+
+
 async def test_whoever_leaves_work_wakes_the_next(hints: HintQueue, waker: Waker) -> None:
     await hints.add([hint() for _ in range(3)])
     assert await seconds_asleep(waker, LONG) < 5

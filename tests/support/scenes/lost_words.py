@@ -37,6 +37,8 @@ from tests.support.stores import registered
 from tests.support.verbs import TENANT
 from worker.engine.slots import Slots
 
+TOLD_SECONDS = 10.0
+
 
 async def a_reply_to_a_claim_is_lost(stores: Stores) -> None:
     who = await registered(stores)
@@ -109,6 +111,7 @@ async def a_settle_is_repeated(stores: Stores) -> None:
     async with stores.db.autocommit() as session:
         await write_settlement(session, [settlement])
     await shared.queue.settle.settle(stores, [settlement])
+    assert await stores.flush(TOLD_SECONDS), "Redis is away"
     assert await stores.broker.results.exists(result_key(run.id)), "an end was never told"
 
 
