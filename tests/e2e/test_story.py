@@ -162,7 +162,7 @@ async def test_every_line_of_a_run_says_whose_it_is(service: Service, client: As
     async def is_logged() -> bool:
         # Lines of what goes well are rationed by the second, and others may just have had this one's.
         task_id = await shouted(service, client)
-        logged[:] = [f["task_id"] for f in facts_of(worker.lines) if f["event"] == "task_settled"]
+        logged[:] = [str(f["task_id"]) for f in facts_of(worker.lines) if f["event"] == "task_settled"]
         return task_id in logged
 
     await worker.wait_until(is_logged)
