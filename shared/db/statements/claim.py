@@ -28,14 +28,18 @@ TAKE_IDS = TAKE.format(more="")
 # PostgreSQL cannot tell how few are picked, and would rather read the whole table than the rows by their key.
 TAKE_PICKED = TAKE.format(more="AND t.id = ANY(ARRAY(SELECT id FROM pick))")
 
-# A task with limits is claimed by ``statements.limits`` alone, which counts.
+# A task with limits is claimed by ``statements.limits`` alone, which counts. Each id by itself, in its own order: asked
+# for all of them at once, PostgreSQL may walk the whole backlog of their queues, where its statistics are old.
 BY_IDS = text(f"""
     WITH pick AS (
-        SELECT t.id FROM tasks t
-        WHERE t.id = ANY(CAST(:ids AS uuid[])) AND t.queue = ANY(CAST(:queues AS text[])) AND t.limits = ''
-              AND NOT EXISTS (SELECT FROM queues q WHERE q.tenant_id = t.tenant_id AND q.name = t.queue AND q.paused)
-              AND {CLAIMABLE}
-        ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED
+        SELECT found.id FROM unnest(CAST(:ids AS uuid[])) AS hinted (id) CROSS JOIN LATERAL (
+            SELECT t.id FROM tasks t
+            WHERE t.id = hinted.id AND t.queue = ANY(CAST(:queues AS text[])) AND t.limits = ''
+                  AND NOT EXISTS (SELECT FROM queues q
+                                  WHERE q.tenant_id = t.tenant_id AND q.name = t.queue AND q.paused)
+                  AND {CLAIMABLE}
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) found
     ) {TAKE_IDS}
 """)
 
@@ -97,7 +101,7 @@ class Claimant:
 
 async def claim_by_ids(runner: Runner, who: Claimant, lease: UUID, ids: Sequence[UUID]) -> list[ClaimedTask]:
     """Own those of ``ids`` that wait and are due; an id not returned is somebody else's, or not due."""
-    return await claim_with(runner, BY_IDS, who, lease, {"ids": list(ids), "queues": list(who.queues)})
+    return await claim_with(runner, BY_IDS, who, lease, {"ids": sorted(ids), "queues": list(who.queues)})
 
 
 async def claim_by_order(runner: Runner, who: Claimant, lease: UUID, most: int, *, after: int = 0) -> list[ClaimedTask]:
