@@ -74,7 +74,7 @@ def data_processing(run: BlockingRun, given: DataInput) -> DataOutput:
     does not fit the table: it names the operation, the column and what is known.
     """
     # polars costs 50 MB and starts threads: only the process that runs this pays.
-    from polars.exceptions import PolarsError  # noqa: PLC0415
+    from polars.exceptions import PanicException, PolarsError  # noqa: PLC0415
 
     from shared.tasks.tables.answering import most_rows, rows_of  # noqa: PLC0415
     from shared.tasks.tables.applying import first_line, plan  # noqa: PLC0415
@@ -90,7 +90,8 @@ def data_processing(run: BlockingRun, given: DataInput) -> DataOutput:
         run.progress(75, "computing")
         # One row more than could fit tells "too large" without building the rest.
         table = planned.head(most_rows(planned.collect_schema().names()) + 1).collect()
-    except PolarsError as error:
+    except (PolarsError, PanicException) as error:
+        # A panic, which is no Exception, is what some damaged Parquet files make of polars.
         raise ValueError(f"The table cannot be read: {first_line(error)}") from error
     run.progress(90, f"{table.height} rows")
     rows = rows_of(table)

@@ -41,6 +41,13 @@ async def sleep(run: Run, given: Number) -> Number:
     return given
 
 
+@task(type="sleep_once", queue="demo_tasks", timeout=60, unique=("value",))
+async def sleep_once(run: Run, given: Number) -> Number:
+    """The same; of those that wait or run with one value, there is one."""
+    await sleep(run, given)
+    return given
+
+
 @task(type="blocking_sleep", queue="demo_tasks", timeout=60)
 def blocking_sleep(run: BlockingRun, given: Number) -> Number:
     """The same, in a child process and in one C call: only its end ends it."""

@@ -41,7 +41,7 @@ def plan(frame: pl.LazyFrame, operations: Sequence[Operation], report: Callable[
     return frame
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """polars explains at length, with its plan; the first line says what is wrong."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 

@@ -13,10 +13,13 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from polars.exceptions import PanicException
 from pydantic import ValidationError
 
+import shared.tasks.tables.reading
 from shared.domain.errors import Fatal, FileMissing
 from shared.domain.ids import new_id
+from shared.domain.run import StoredFile
 from shared.tasks.data_processing import DataInput, DataOutput, data_processing
 from shared.tasks.numbers import INT64_MAX
 from tests.support import samples
@@ -329,6 +332,15 @@ def test_a_damaged_parquet_footer_is_an_answer_a_value_error_or_fatal(
         process_file(run, "a.parquet", bytes(content))
     except (Fatal, ValueError):
         return
+
+
+def test_a_file_that_makes_polars_panic_is_a_value_error(run: FakeBlockingRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def panics(stored: StoredFile) -> None:
+        raise PanicException("called `Option::unwrap()` on a `None` value")
+
+    monkeypatch.setattr(shared.tasks.tables.reading, "read_file", panics)
+    with pytest.raises(ValueError, match="cannot be read"):
+        process_file(run, "a.parquet", PARQUET)
 
 
 def test_an_unknown_file_is_missing(run: FakeBlockingRun) -> None:
