@@ -23,7 +23,7 @@ PLANNING = """
     SET enable_mergejoin = off
 """
 """Its statements find their rows by index and nested loop, whatever the statistics say: a table that grew by a million
-rows a second ago has those of an empty one. And they are planned once: a claim's plan took 0.4 ms, claiming 50 tasks 0.6."""
+rows a second ago has those of an empty one. And they are planned once: a plan took 0.4 ms, a claim of 50 tasks 0.6."""
 
 DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
 
