@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from sqlalchemy import text
 
+from shared.db.heartbeat import HeartbeatConnection
 from shared.db.statements import liveness as statements
 from shared.domain.states import AttemptOutcome, Status
 from shared.domain.task import NewTask
@@ -19,6 +20,7 @@ from shared.queue.lookup import get_task, list_attempts
 from shared.queue.settle import Settlement, settle
 from shared.queue.stores import Stores
 from shared.queue.submit import submit
+from shared.settings import Settings
 from tests.support.stores import registered
 
 Planned = Callable[..., NewTask]
@@ -65,6 +67,24 @@ async def test_a_beat_in_between_keeps_a_worker_alive(stores: Stores, claimant: 
     assert not await declare(stores, claimant, beat=0)
     assert await declare(stores, claimant, beat=1)
     assert not await declare(stores, claimant, beat=1), "only one declares"
+
+
+async def test_a_worker_beats_on_while_others_hold_the_tasks(
+    stores: Stores, settings: Settings, planned: Planned, claimant: Claimant
+) -> None:
+    [task] = await submit(stores, 1, [planned()])
+    await claim_next(stores, claimant, 1)
+    await cancel(stores, 1, task.id)
+    async with await HeartbeatConnection.open(settings.database_url.get_secret_value()) as heart:
+        async with stores.db.transaction() as migration:
+            await migration.execute(text("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE"))
+            beats = [await heart.beat(claimant.worker_id, "running") for _ in range(2)]
+        after = await heart.beat(claimant.worker_id, "running")
+    assert [(beat.is_alive, beat.counters[claimant.worker_id], beat.cancels) for beat in [*beats, after]] == [
+        (True, 0, []),
+        (True, 1, []),
+        (True, 2, [task.id]),
+    ]
 
 
 async def test_the_dead_claim_nothing(stores: Stores, planned: Planned, claimant: Claimant) -> None:
