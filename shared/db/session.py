@@ -179,6 +179,11 @@ def is_full(error: BaseException) -> bool:
     return isinstance(_cause(error), asyncpg.DiskFullError)
 
 
+def is_locked_out(error: BaseException) -> bool:
+    """Whether ``error`` says that others held a lock for longer than a statement may wait."""
+    return isinstance(_cause(error), asyncpg.LockNotAvailableError)
+
+
 def _cause(error: BaseException) -> BaseException:
     if isinstance(error, DBAPIError) and error.orig is not None:
         return error.orig.__cause__ or error.orig

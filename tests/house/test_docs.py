@@ -20,7 +20,7 @@ from shared.settings import UNPREFIXED, Settings
 from tests.house.pages import Page, page, pages
 from tests.house.tree import ROOT
 
-LANGUAGES = {"bash", "console", "python", "json", "text", "dockerfile"}
+LANGUAGES = {"bash", "console", "python", "json", "text", "dockerfile", "sql", "ini", "nginx", "caddyfile"}
 OTHER_VARIABLES = {"TASKRUNNER_URL", "TASKRUNNER_API_KEY"}
 OUR_PATH = re.compile(r"(?<![\w./-])(?:service|worker|shared|tests|docs|deploy)/[\w./@-]*")
 ROOT_FILE = re.compile(r"(?:[\w-]+|\.env)\.(?:toml|yaml|lock|example)|Makefile|Dockerfile")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db.migrate import current_revision, head_revision
+from shared.db.migrate import current_revision, is_sufficient
 
 ANSWER = text("""
     SELECT current_setting('server_version') AS version, current_setting('max_connections')::int AS max_connections
@@ -21,14 +21,14 @@ class DatabaseState:
     version: str
     max_connections: int
     revision: str | None
-    expected_revision: str
 
     @property
     def is_migrated(self) -> bool:
-        return self.revision == self.expected_revision
+        """A newer release's schema will do: while it is rolled out, processes of this one serve on."""
+        return self.revision is not None and is_sufficient(self.revision)
 
 
 async def database_state(session: AsyncSession) -> DatabaseState:
     row = (await session.execute(ANSWER)).one()
     revision = await current_revision(await session.connection())
-    return DatabaseState(row.version, row.max_connections, revision, head_revision())
+    return DatabaseState(row.version, row.max_connections, revision)
