@@ -11,7 +11,7 @@ help:
 	@echo "make up       start everything on loopback (Ctrl-C stops it)"
 	@echo "make test     the whole test suite, on real servers from pip"
 	@echo "make test-browser  the dashboard in a real browser (needs the system package chromium)"
-	@echo "make chaos    every fault test, the long ones too (CHAOS_REPORT=file: recovery times, a line each)"
+	@echo "make chaos    every fault test, the long ones too (CHAOS_REPORT=file: recovery times, for tests.support.recovery_table)"
 	@echo "make fuzz     what the OpenAPI document allows and does not, to every route (EXAMPLES=100 SEED=1)"
 	@echo "make soak     ten minutes of seeded faults under a seeded load (SECONDS=600 SEED=1)"
 	@echo "make chaos-peers  the same faults beside arq, SAQ and Celery (ten minutes)"

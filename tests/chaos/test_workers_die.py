@@ -13,7 +13,9 @@ import pytest
 
 from service.client import AsyncClient
 from tests.e2e.conftest import Service
+from tests.support.faults import Recoveries
 from tests.support.memory import MemoryLimit, memory_limit
+from tests.support.processes import Child
 
 TAKEN_OVER_SECONDS = 10.0
 
@@ -39,18 +41,37 @@ async def outcomes(client: AsyncClient, task_id: str) -> list[str]:
     return [a.outcome for a in await client.attempts(task_id)]
 
 
-async def test_a_killed_workers_task_runs_again_within_ten_seconds(chaos: Service, tmp_path: Path) -> None:
+async def until_starts(ledger: Path, count: int) -> float:
+    """Seconds until the task has started so often."""
+    since = time.monotonic()
+    while starts_in(ledger) < count:
+        assert time.monotonic() - since < 2 * TAKEN_OVER_SECONDS
+        await asyncio.sleep(0.01)
+    return time.monotonic() - since
+
+
+def starts_in(ledger: Path) -> int:
+    return ledger.read_text().count('"start"') if ledger.exists() else 0
+
+
+async def runner_of(client: AsyncClient, task_id: str, workers: list[Child]) -> Child:
+    """The worker that runs the task. Both are up before it is submitted: a start may take longer than the task."""
+    owner = (await client.get(task_id)).worker
+    pid = next(worker.pid for worker in await client.workers() if worker.id == owner)
+    return next(worker for worker in workers if worker.pid == pid)
+
+
+async def test_a_killed_workers_task_runs_again_within_ten_seconds(
+    chaos: Service, recoveries: Recoveries, tmp_path: Path
+) -> None:
     ledger = tmp_path / "ledger"
-    victim = await chaos.start_worker()
+    workers = [await chaos.start_worker(), await chaos.start_worker()]
     async with chaos.client() as client:
-        task = await client.submit("effect", {"ledger": str(ledger), "seconds": 2})
-        await until_running(client, task.id)
-        await chaos.start_worker()
-        victim.send(signal.SIGKILL)
-        killed_at = time.monotonic()
-        while ledger.read_text().count('"start"') < 2:
-            assert time.monotonic() - killed_at < TAKEN_OVER_SECONDS
-            await asyncio.sleep(0.02)
+        task = await client.submit("effect", {"ledger": str(ledger), "seconds": 3})
+        await until_starts(ledger, 1)
+        (await runner_of(client, task.id, workers)).send(signal.SIGKILL)
+        took = await until_starts(ledger, 2)
+        recoveries.measured("kill -9 of a worker: its task starts again", took, TAKEN_OVER_SECONDS)
         done = await client.wait(task.id, timeout=30)
         assert (done.status, done.attempt) == ("COMPLETED", 1), "a lost run costs no attempt"
         assert await outcomes(client, task.id) == ["lost", "completed"]
@@ -69,17 +90,19 @@ async def test_with_every_worker_dead_the_api_takes_the_tasks_back(chaos: Servic
             await asyncio.sleep(0.05)
 
 
-async def test_a_stopped_worker_is_fenced_and_restarts_clean(chaos: Service, tmp_path: Path) -> None:
+async def test_a_stopped_worker_is_fenced_and_restarts_clean(
+    chaos: Service, recoveries: Recoveries, tmp_path: Path
+) -> None:
     ledger = tmp_path / "ledger"
-    zombie = await chaos.start_worker()
+    workers = [await chaos.start_worker(), await chaos.start_worker()]
     async with chaos.client() as client:
-        task = await client.submit("effect", {"ledger": str(ledger), "seconds": 1})
-        await until_running(client, task.id)
+        task = await client.submit("effect", {"ledger": str(ledger), "seconds": 3})
+        await until_starts(ledger, 1)
+        zombie = await runner_of(client, task.id, workers)
         zombie.send(signal.SIGSTOP)
-        stopped_at = time.monotonic()
-        await chaos.start_worker()
+        took = await until_starts(ledger, 2)
+        recoveries.measured("SIGSTOP of a worker: its task starts elsewhere", took, TAKEN_OVER_SECONDS)
         done = await client.wait(task.id, timeout=30)
-        assert time.monotonic() - stopped_at < TAKEN_OVER_SECONDS + 5
         zombie.send(signal.SIGCONT)
         assert await zombie.wait(30) == 75, "declared dead: it ends, and its supervisor starts another"
         assert done.status == "COMPLETED"
