@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import engine, growth, report, results, stage, whole, written
+from benchmarks import engine, growth, report, results, sizes, stage, whole, written
 from benchmarks.growth import QUICK, Reach
 from benchmarks.peers.catalogue import OURS, Peer, chosen
 from benchmarks.race import Distance, Track, race
@@ -128,10 +128,8 @@ class Run:
             found["workers"] = {name: results.document(by_number) for name, by_number in by_peer.items()}
             long_run = await growth.long_run(self._stage, Path(sys.executable), reach, self.tell)
             found["long_run"] = results.document({OURS.name: long_run})[OURS.name]
-            for label, sizes in (("waiting", growth.waiting), ("history", growth.history)):
-                found[label] = {}
-                async for size, track in sizes(self._stage, reach, self.tell):
-                    found[label] |= results.document({size: track})
+            found["waiting"] = results.document(await sizes.waiting(self._stage, reach.waiting, reach.get_s, self.tell))
+            found["history"] = results.document(await sizes.history(self._stage, reach.rows, reach.get_s, self.tell))
 
     def _distance(self, seconds: float) -> Distance:
         scale = self._scale

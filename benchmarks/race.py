@@ -100,9 +100,10 @@ async def _lap(stage: Stage, peer: Peer, python: Path, distance: Distance, track
             await drain(play, crew, count, distance.drain_s, track)
     async with stage.fresh(peer, python) as play, play.workers():
         pick_ups = distance.pick_ups // (1 if peer.poll_s < POLLING_S else 4)
-        waits = (await play.ask("one", str(pick_ups), str(peer.poll_s)))["waits_ms"]
-        track.note("pick_up_p50", statistics.median(waits))
-        track.note("pick_up_p99", statistics.quantiles(waits, n=100, method="inclusive")[98])
+        told = await play.ask("one", str(pick_ups), str(peer.poll_s))
+        for figure, times in (("pick_up", told["waits_ms"]), ("start", told["starts_ms"])):
+            track.note(f"{figure}_p50", statistics.median(times))
+            track.note(f"{figure}_p99", statistics.quantiles(times, n=100, method="inclusive")[98])
 
 
 async def drain(play: Play, crew: Crew, count: int, limit_s: float, track: Track) -> None:

@@ -22,6 +22,7 @@ PEER_COLUMNS = (
     ("submit", "submit, tasks/s"),
     ("pick_up_p50", "pick-up p50, ms"),
     ("pick_up_p99", "p99, ms"),
+    ("start_p50", "after the call, p50, ms"),
     ("cpu", "worker CPU, ms per 1,000"),
     ("trips", "round trips a task"),
     ("memory", "memory, MiB"),
@@ -56,14 +57,17 @@ METHOD = """\
   left, or to the last handler entered where something is left for good. It is not the same work for all: see what
   each keeps.
 - Pick-up: from the submitting call to the handler's first line, one task at a time to an idle worker, by the machine's
-  monotonic clock. The commit or the command to Redis is part of it. Pauses are spread over each one's poll.
+  monotonic clock. The commit or the command to Redis is part of it. Pauses are spread over each one's poll. What it has
+  to reach counts from the commit, which is when the submitting call returns.
 - CPU: of the worker's processes, from `/proc`, while it drains. Memory: proportional set size, right after. Round
   trips: statements in PostgreSQL and reads from sockets in Valkey (a pipeline is one).
 - Services: one API process behind the same uvicorn, one worker, 64 keep-alive connections, closed loop. The load client
   is one process on the same cores, the same for all. POST is measured without a worker and beside one; `finished`
   counts from the first POST until all is done, or ten seconds later.
 - The engine alone: no-op arq functions on Valkey, by stock arq and by ours from the same keys, both under uvloop.
-- Growth: rows made by `generate_series` in the real schema. Several workers are all up before a drain begins.
+- Growth: rows made by `generate_series` in the real schema; the sizes stand side by side, each in a database of its
+  own, and are measured in turn, round after round; claims go over a lane, as a worker's do. Of many rows the newest
+  two thousand wait. Several workers are all up before a drain begins.
 """
 
 

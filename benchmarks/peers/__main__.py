@@ -34,8 +34,11 @@ async def many(adapter: Any, count: int) -> dict[str, float]:
 
 
 async def one_by_one(adapter: Any, count: int, spread_s: float) -> dict[str, list[float]]:
-    """Milliseconds from the submitting call to the handler's first line, each to an idle worker."""
-    ledger, waits = Ledger(Path(os.environ[FOLDER])), []
+    """Milliseconds from the submitting call, and from its return, to the handler's first line; each to an idle worker.
+
+    Where a worker is faster than the answer to the call, the second is negative.
+    """
+    ledger, waits, starts = Ledger(Path(os.environ[FOLDER])), [], []
     async with adapter.producer() as producer:
         await producer.one(0)
         await _entered(ledger, 0, FIRST_LIMIT_S)  # it is up and warm; not counted
@@ -43,8 +46,11 @@ async def one_by_one(adapter: Any, count: int, spread_s: float) -> dict[str, lis
             await asyncio.sleep(IDLE_S + number * GOLDEN % 1 * spread_s)
             called_ns = time.monotonic_ns()
             await producer.one(number)
-            waits.append((await _entered(ledger, number, NEXT_LIMIT_S) - called_ns) / 1e6)
-    return {"waits_ms": waits}
+            returned_ns = time.monotonic_ns()
+            entered_ns = await _entered(ledger, number, NEXT_LIMIT_S)
+            waits.append((entered_ns - called_ns) / 1e6)
+            starts.append((entered_ns - returned_ns) / 1e6)
+    return {"waits_ms": waits, "starts_ms": starts}
 
 
 async def _entered(ledger: Ledger, number: int, limit_s: float) -> int:
