@@ -1,6 +1,7 @@
 """Natural batching: while one write is under way the next one gathers. No timers, so nobody waits for company.
 
-A single caller pays one write's time; many callers share a write, and its commit.
+A single caller pays one write's time; many callers share a write, and its commit. An answer goes to a future, or to
+whatever takes its place: a thousand futures a second cost nothing, ten thousand do.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from shared.children import end
 from shared.domain.errors import StoreUnavailable
@@ -18,6 +19,16 @@ MOST = 100
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Answer_contra = TypeVar("Answer_contra", contravariant=True)
+
+
+class Reply(Protocol[Answer_contra]):
+    """Where an answer goes: a future, or what has these of its methods. None may raise."""
+
+    def done(self) -> bool: ...
+    def cancel(self) -> Any: ...
+    def set_result(self, answer: Answer_contra, /) -> None: ...
+    def set_exception(self, error: BaseException, /) -> None: ...
 
 
 class Batcher(Generic[Item, Answer]):
@@ -34,7 +45,7 @@ class Batcher(Generic[Item, Answer]):
         self._write = write
         self._most = most
         self._limit = limit
-        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._waiting: deque[tuple[Item, Reply[Answer]]] = deque()
         self._writing: asyncio.Task[None] | None = None
 
     def add(self, item: Item) -> asyncio.Future[Answer]:
@@ -43,13 +54,17 @@ class Batcher(Generic[Item, Answer]):
         Raises, from the future: what ``write`` raises; StoreUnavailable at once where too many wait already.
         """
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.put(item, answer)
+        return answer
+
+    def put(self, item: Item, reply: Reply[Answer]) -> None:
+        """The same, for who has a place for the answer."""
         if len(self._waiting) >= self._limit:
-            answer.set_exception(StoreUnavailable())
-            return answer
-        self._waiting.append((item, answer))
+            reply.set_exception(StoreUnavailable())
+            return
+        self._waiting.append((item, reply))
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all(), name="batch")
-        return answer
 
     async def close(self) -> None:
         """End the write under way; who waits is cancelled."""
@@ -57,7 +72,7 @@ class Batcher(Generic[Item, Answer]):
             await end(self._writing)
 
     async def _write_all(self) -> None:
-        batch: list[tuple[Item, asyncio.Future[Answer]]] = []
+        batch: list[tuple[Item, Reply[Answer]]] = []
         try:
             while batch := self._next():
                 await self._write_batch(batch)
@@ -73,15 +88,15 @@ class Batcher(Generic[Item, Answer]):
         finally:
             self._writing = None
 
-    def _next(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
-        batch: list[tuple[Item, asyncio.Future[Answer]]] = []
+    def _next(self) -> list[tuple[Item, Reply[Answer]]]:
+        batch: list[tuple[Item, Reply[Answer]]] = []
         while self._waiting and len(batch) < self._most:
             item, answer = self._waiting.popleft()
             if not answer.done():
                 batch.append((item, answer))
         return batch
 
-    async def _write_batch(self, batch: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
+    async def _write_batch(self, batch: Sequence[tuple[Item, Reply[Answer]]]) -> None:
         try:
             answers = await self._write([item for item, _ in batch])
         except StoreUnavailable as error:
@@ -94,12 +109,18 @@ class Batcher(Generic[Item, Answer]):
             await self._write_batch(batch[:middle])
             await self._write_batch(batch[middle:])
         else:
-            for (_, future), answer in zip(batch, answers, strict=True):
-                if not future.done():
-                    future.set_result(answer)
+            # Behind the next write, which goes out first: what the answers set going is done while that is under way.
+            replies = [reply for _, reply in batch]
+            asyncio.get_running_loop().call_soon(_give, list(zip(replies, answers, strict=True)))
 
 
-def _fail(batch: Sequence[tuple[Item, asyncio.Future[Answer]]], error: Exception) -> None:
-    for _, future in batch:
-        if not future.done():
-            future.set_exception(error)
+def _give(answers: Sequence[tuple[Reply[Answer], Answer]]) -> None:
+    for reply, answer in answers:
+        if not reply.done():
+            reply.set_result(answer)
+
+
+def _fail(batch: Sequence[tuple[Item, Reply[Answer]]], error: Exception) -> None:
+    for _, reply in batch:
+        if not reply.done():
+            reply.set_exception(error)

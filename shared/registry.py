@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -38,6 +38,9 @@ class Registry:
     def types(self) -> tuple[str, ...]:
         return tuple(self._by_type)
 
+    def find(self, task_type: str) -> TaskDefinition | None:
+        return self._by_type.get(task_type)
+
     def get(self, task_type: str) -> TaskDefinition:
         """Raises: UnknownTaskType, naming the known ones."""
         try:
@@ -50,7 +53,8 @@ class Registry:
         """The typed input. Raises: UnknownTaskType, InputRefused."""
         definition = self.get(task_type)
         try:
-            return definition.input_model.model_validate(given)
+            # What ``model_validate`` asks, without a wrapper that takes twice its time.
+            return cast("BaseModel", definition.input_model.__pydantic_validator__.validate_python(given))
         except ValidationError as error:
             raise InputRefused(
                 [(pointer(place(given, e["loc"], is_missing=e["type"] == "missing")), e["msg"]) for e in error.errors()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import json
 import random
@@ -13,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import orjson
 from pydantic import BaseModel
 
 from shared.domain.errors import Fatal, InputRefused, UnknownTaskType
@@ -50,8 +48,8 @@ log = get_logger(__name__)
 class Execution:
     """The run of one claimed task. ``start`` it; ``ended`` is called once, with what the run comes to.
 
-    ``cancel`` and ``interrupt`` may be called at any time. One asyncio task a run, and timers: a watcher of its
-    own for each would cost more than a small handler does.
+    ``cancel`` and ``interrupt`` may be called at any time. One asyncio task a run, and no timer: a watcher or a timer
+    of its own for each would cost more than a small handler does.
     """
 
     def __init__(self, task: ClaimedTask, handlers: Handlers, ended: Callable[[Execution, Verdict], None]) -> None:
@@ -60,7 +58,6 @@ class Execution:
         self._handlers = handlers
         self._ended = ended
         self._run: LiveRun | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._is_late = False
         self._is_interrupted = False
         self._has_ended = False
@@ -135,7 +132,7 @@ class Execution:
         if routine.may_write():
             log.info("task_started")
         if not self._has_ended:
-            self._timer = asyncio.get_running_loop().call_later(self.task.timeout, self._be_late)
+            self._handlers.deadlines.set(self, self.task.timeout, self._be_late)
 
     def _be_late(self) -> None:
         self._is_late = not self._is_interrupted
@@ -146,16 +143,11 @@ class Execution:
         if self._has_ended or self.handler is None:
             return
         self.handler.cancel()
-        self._disarm()
-        self._timer = asyncio.get_running_loop().call_later(CANCEL_GRACE_SECONDS, self._give_up)
+        self._handlers.deadlines.set(self, CANCEL_GRACE_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
         log.error("handler_ignored_its_cancel", after_seconds=CANCEL_GRACE_SECONDS, **self.facts())
         self._end(self._why_cancelled())
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
 
     def _read_end(self, handler: asyncio.Task[BaseModel]) -> None:
         outcome = self._outcome_of(handler)
@@ -189,7 +181,7 @@ class Execution:
 
     def _end(self, outcome: Outcome) -> None:
         self._has_ended = True
-        self._disarm()
+        self._handlers.deadlines.clear(self)
         self._ended(self, self._verdict(outcome))
 
     def _verdict(self, outcome: Outcome) -> Verdict:
@@ -218,13 +210,12 @@ def trace_id_of(traceparent: str | None) -> str | None:
 
 def result_json(result: BaseModel) -> str:
     """``result`` as JSON that PostgreSQL takes. Raises: ValueError for NaN, infinities, NUL, lone surrogates."""
-    dumped = result.model_dump(mode="json")
-    with contextlib.suppress(orjson.JSONEncodeError):  # an integer of more than 64 bits, say
-        quick = orjson.dumps(dumped)
-        # orjson makes a null of a NaN: where there is neither that nor a NUL, there was nothing to refuse.
-        if b"null" not in quick and b"\\u0000" not in quick:
-            return quick.decode()
-    encoded = ENCODER.encode(dumped)
+    # ``model_dump`` and ``model_dump_json`` ask the same serialiser, and cost twice as much again.
+    quick: bytes = result.__pydantic_serializer__.to_json(result)
+    # A NaN is a null there, or itself: where there is none of all that, there was nothing to refuse.
+    if not (b"null" in quick or b"\\u0000" in quick or b"NaN" in quick or b"Infinity" in quick):
+        return quick.decode()
+    encoded = ENCODER.encode(result.model_dump(mode="json"))
     if NUL.search(encoded):
         raise ValueError("it holds a NUL character")
     encoded.encode()

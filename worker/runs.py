@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -20,13 +19,13 @@ from shared.queue.stores import Stores
 from shared.registry import Registry
 from worker.blocking import BlockingRunner
 from worker.context import LiveRun
+from worker.deadlines import Deadlines
 from worker.live_board import LiveBoard
 from worker.providers.files import TenantFiles
 from worker.providers.paced import PacedAI
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A run about to begin, and the call that is its whole life."""
 
     call: Callable[[], Coroutine[Any, Any, BaseModel]]
@@ -57,9 +56,10 @@ class Handlers:
         self._mail = mail
         self._blocking = blocking
         self._records = FileRecords(stores)
+        self.deadlines = Deadlines()
 
     def find(self, task_type: str) -> TaskDefinition | None:
-        return self._registry.get(task_type) if task_type in self._registry else None
+        return self._registry.find(task_type)
 
     def prepare(self, task: ClaimedTask, on_start: Callable[[], None]) -> Prepared:
         """The call to make and the run it is given; ``on_start`` is called when the handler begins.
@@ -109,7 +109,8 @@ class Handlers:
         finally:
             if run.has_files:
                 await run.files.close()
-        if not isinstance(output, definition.output_model):
+        # ``isinstance`` asks the metaclass of a model, which takes its time.
+        if type(output) is not definition.output_model and not isinstance(output, definition.output_model):
             raise TypeError(f"the handler returned {type(output).__name__}, not {definition.output_model.__name__}")
         return output
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -27,9 +27,8 @@ CALL_BYTES = 1_048_576
 CALL_TASKS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Final:
-    """The end of a task; ``result`` is JSON."""
+class Final(NamedTuple):
+    """The end of a task; ``result`` is JSON. ``left_progress``: its run may have left some in Redis."""
 
     task_id: UUID
     generation: int
@@ -37,6 +36,7 @@ class Final:
     status: Status
     result: str | None
     error: TaskError | None
+    left_progress: bool = True
 
     def copy(self) -> bytes:
         """What is kept in Redis for a while."""
@@ -54,11 +54,10 @@ async def announce_finals(broker: Broker, finals: Sequence[Final], ttl: int) -> 
     """Publish ``finals`` with a copy of each for ``ttl`` seconds: one script call for many. False: Redis is away."""
     channel = channel_of(broker.results, FINALS_CHANNEL)
     for part in _parts(finals):
-        keys, copies = [], []
-        for final, copy in part:
-            keys += [result_key(final.task_id), progress_key(final.task_id, final.generation, final.attempt)]
-            copies.append(copy)
+        keys = [result_key(final.task_id) for final, _ in part]
+        keys += [progress_key(f.task_id, f.generation, f.attempt) for f, _ in part if f.left_progress]
         ids = " ".join([str(final.task_id) for final, _ in part])
+        copies = [copy for _, copy in part]
         call = broker.finals(keys=keys, args=[channel, ids, ttl, PROGRESS_AFTER_END_SECONDS, *copies])
         if await broker.guarded(call) is None:
             return False

@@ -17,6 +17,7 @@ from shared.broker.keys import (
     JOB_PREFIX,
     JOB_TTL_EXTRA_MS,
     TASK_FUNCTION,
+    is_id,
     queue_key,
     wake_key,
 )
@@ -27,6 +28,7 @@ ADD_TIMEOUT = 0.1
 PRIORITIES = range(10)
 LIMITED = UUID(int=0)
 """Stands for every task of a queue that has limits: a hundred thousand that wait for one limit are one hint."""
+LIMITED_HINT = str(LIMITED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,12 @@ def hint_of(task_id: UUID, queue: str, priority: int, limits: str, delay_ms: int
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Popped ids in the order to run them, and the wait to the next deferred one, if any is known."""
+    """Popped ids in the order to run them, and the wait to the next deferred one, if any is known.
 
-    ids: list[UUID]
+    The ids stay text, as Redis has them: to make a UUID of each, sort and pack them cost more than the claim does.
+    """
+
+    ids: list[str]
     next_due_ms: int | None
 
 
@@ -74,7 +79,7 @@ class HintQueue:
         sets, wakes = _keys_of(tuple(queues))
         arguments: list[Any] = [min(most, LUA_BATCH), JOB_PREFIX, len(PRIORITIES), JOB_TTL_EXTRA_MS, *wakes]
         ids, next_due = cast("tuple[list[bytes], int]", await self._take(keys=sets, args=arguments))
-        return Taken([UUID(raw.decode()) for raw in ids], None if next_due < 0 else next_due)
+        return Taken([raw.decode() for raw in ids if is_id(raw)], None if next_due < 0 else next_due)
 
 
 async def offer_hints(broker: Broker, queue: HintQueue, hints: Sequence[Hint]) -> bool:

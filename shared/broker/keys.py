@@ -23,6 +23,7 @@ In the result database, REDIS_RESULT_URL:
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -55,6 +56,9 @@ FEED_MAX_ENTRIES = 10_000
 LISTENING_TTL_SECONDS = 60
 """How long after its last reader a tenant's feed is still written: a reader may come back and miss nothing."""
 THROUGHPUT_TTL_SECONDS = 120
+
+is_id = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
+"""Whether bytes out of Redis are a task's id as we write it. Anybody may have put something else there."""
 
 
 def queue_key(queue: str, priority: int) -> str:

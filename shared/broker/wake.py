@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Sequence
-from typing import cast
-from uuid import UUID
+from collections.abc import Sequence
 
 from redis.asyncio import Redis
 
 from shared.broker.connection import OUTAGE, Broker, connect
-from shared.broker.keys import wake_key
+from shared.broker.keys import is_id, wake_key
+from shared.broker.line import Line
 
 
 class Waker:
@@ -20,23 +19,20 @@ class Waker:
         self._broker = broker
         # No socket time-out: the server ends the pop by itself, and the caller bounds the wait.
         self._client: Redis = connect(url, socket_timeout=None)
+        self._line = Line(self._client)
         self._keys = [wake_key(queue) for queue in queues]
 
-    async def sleep(self, seconds: float) -> UUID | None:
-        """The task somebody woke us for; None after ``seconds`` without any, and at once when Redis is away."""
+    async def sleep(self, seconds: float) -> str | None:
+        """The task somebody woke us for, if they named one; None after ``seconds``, and at once when Redis is away."""
         try:
-            woken = cast(
-                "Awaitable[tuple[bytes, bytes] | None]",
-                self._client.blpop(self._keys, timeout=cast("int", max(0.01, seconds))),
-            )
-            found = await woken
-            return UUID(found[1].decode()) if found else None
+            found = await self._line.call("BLPOP", *self._keys, max(0.01, seconds))
         except OUTAGE:
             self._broker.trip()
-        except ValueError:
-            pass  # without an id: something is due soon
-        return None
+            return None
+        # Without an id: something is due soon.
+        return found[1].decode() if found and is_id(found[1]) else None
 
     async def close(self) -> None:
         with contextlib.suppress(*OUTAGE):
+            await self._line.close()
             await self._client.aclose()

@@ -60,7 +60,7 @@ def task_of(row: Row) -> Task:
 
 def claimed_of(row: Row) -> ClaimedTask:
     """A row of CLAIM_COLUMNS, which are the fields of ``ClaimedTask`` in their order."""
-    return ClaimedTask(*row.values())
+    return ClaimedTask._make(row.values())
 
 
 def attempt_of(row: Row) -> Attempt:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from shared.domain.outcomes import CancelHonoured, Crashed, Failed, Interrupted, Outcome, Succeeded, TimedOut
 from shared.domain.retry import RetryPolicy, backoff_of, qualified_name
@@ -28,8 +28,7 @@ class TaskError:
     traceback: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a settle writes. Built only by the constructors below, one per legal outcome.
 
     ``status`` is never PROCESSING; ``delay`` is the backoff of a RETRYING task and zero otherwise;
@@ -81,8 +80,7 @@ def poisoned(message: str) -> Verdict:
     return Verdict(Status.FAILED, AttemptOutcome.LOST, error=error, is_crash=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempted:
+class Attempted(NamedTuple):
     """Where a task stands: the ``attempt``-th of at most ``max_attempts``, after ``crashes`` of its process."""
 
     attempt: int

@@ -15,18 +15,19 @@ __all__ = ["Claimant", "claim_hinted", "claim_next"]
 
 
 async def claim_hinted(
-    stores: Stores, who: Claimant, ids: Sequence[UUID], *, lease: UUID | None = None
+    stores: Stores, who: Claimant, ids: Sequence[UUID | str], *, lease: UUID | None = None
 ) -> list[ClaimedTask]:
-    """Own those of ``ids`` that can be owned, in the order given.
+    """Own those of ``ids`` that can be owned, in the order given. As text they are lower case, as ``str`` writes them.
 
     A caller that makes ``lease`` itself can tell, when the reply is lost, what the claim took.
     Raises: StoreUnavailable.
     """
+    hinted = [str(task_id) for task_id in ids]
     async with stores.db.lane("claim") as lane:
-        claimed = await statements.claim_by_ids(lane, who, lease or uuid4(), ids)
+        claimed = await statements.claim_by_ids(lane, who, lease or uuid4(), hinted)
     stores.feed.tell(map(started, claimed))
-    order = {task_id: index for index, task_id in enumerate(ids)}
-    return sorted(claimed, key=lambda task: order[task.id])
+    order = {task_id: index for index, task_id in enumerate(hinted)}
+    return sorted(claimed, key=lambda task: order[str(task.id)])
 
 
 async def claim_next(

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from shared.logs import get_logger
 
+MANY, GATHER_SECONDS = 50, 0.005
 Item = TypeVar("Item")
 log = get_logger(__name__)
 
@@ -16,6 +17,8 @@ log = get_logger(__name__)
 class Outbox(Generic[Item]):
     """Natural batching: each ``send`` carries what gathered while the last one was under way, at most ``most``.
 
+    Behind one of many items more is let gather for a moment: a send wakes another process, which costs as much as a
+    hundred items. Nobody waits for one; who does wait, for a task's end, waits that moment longer under load alone.
     ``send`` is bounded in time. Past ``limit`` the oldest items are dropped: each has another
     way to be found.
     """
@@ -41,7 +44,10 @@ class Outbox(Generic[Item]):
             await self._filled.wait()
             self._filled.clear()
             while self._items:
-                await self._send_some([self._items.popleft() for _ in range(min(self._most, len(self._items)))])
+                sent = [self._items.popleft() for _ in range(min(self._most, len(self._items)))]
+                await self._send_some(sent)
+                if MANY <= len(sent) < self._most:
+                    await asyncio.sleep(GATHER_SECONDS)
             self._sent.set()
 
     async def _send_some(self, items: Sequence[Item]) -> None:

@@ -33,7 +33,7 @@ async def settle(stores: Stores, settlements: Sequence[Settlement]) -> list[Sett
     finals = [final for s in settlements if (final := _final(s, written.get(s.id), found))]
     stores.feed.tell(_happening(s, now) for s in settlements if (now := written.get(s.id)))
     stores.announce(finals)
-    stores.hint([hint for t in written.values() for hint in _hints(t)])
+    stores.hint([hint for t in written.values() if t.limits or t.status.is_waiting for hint in _hints(t)])
     hint_released(stores, released)
     return [written.get(s.id) for s in settlements]
 
@@ -54,7 +54,7 @@ def _final(settlement: Settlement, now: Settled | None, found: dict[UUID, Task])
     if not now.status.is_final:
         return None
     verdict = settlement.verdict
-    return Final(now.id, now.generation, now.attempt, now.status, verdict.result, verdict.error)
+    return Final(now.id, now.generation, now.attempt, now.status, verdict.result, verdict.error, settlement.spoke)
 
 
 def _happening(settlement: Settlement, now: Settled) -> Happening:

@@ -192,7 +192,7 @@ class Protocol(RuleBasedStateMachine):
     def claim_what_redis_hints(self, who: Claimant, most: int) -> Any:
         taken = self.bench.take_hints(most)
         claimed: list[ClaimedTask] = []
-        for task_id in taken.ids:
+        for task_id in map(UUID, taken.ids):
             self.do(claiming(who, task_id, uuid4(), claimed, may=self._may_claim(who)))
         return self._owned(who, claimed)
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from uuid import UUID
 
-from shared.broker.hints import LIMITED, Taken
+from shared.broker.hints import LIMITED_HINT, Taken
 from shared.broker.wake import Waker
 from shared.children import end
 from shared.domain.errors import StoreUnavailable
@@ -25,6 +25,8 @@ POLL_SECONDS = 2.0
 POLL_SECONDS_WITHOUT_REDIS = 0.2
 OUTAGE_PAUSE_SECONDS = 0.5
 HOLD_LOOK_SECONDS = 0.5
+POLLS_ON_END = 3
+"""After Redis had nothing, while they come back full: a look for hints is a round trip. Then it is asked again."""
 log = get_logger(__name__)
 
 
@@ -59,13 +61,15 @@ class Pump:
         self._waker = waker
         self._executions = executions
         self._stopping = asyncio.Event()
+        self._stopped: asyncio.Task[None] | None = None
         self._may_claim = asyncio.Event()
         self._may_claim.set()
         self._is_busy = asyncio.Event()
-        self._woken_for: UUID | None = None
+        self._woken_for: str | None = None
         self._next_poll = 0.0
         self._more_may_wait = False
         self._next_due = POLL_SECONDS
+        self._polls_on_end = 0
 
     def stop(self) -> None:
         """Claim nothing more; ``run`` returns once the claims under way have started their tasks."""
@@ -83,6 +87,7 @@ class Pump:
     async def run(self, *, burst: bool = False) -> None:
         """Pump until stopped; in burst mode, until nothing is due and nothing runs."""
         async with asyncio.TaskGroup() as hands:
+            self._stopped = hands.create_task(_set(self._stopping), name="stop")
             hands.create_task(self._second_hand(), name="second-hand")
             await self._first_hand(burst=burst)
 
@@ -101,7 +106,7 @@ class Pump:
             if await self._round() != self._most:
                 self._is_busy.clear()
 
-    async def _round(self, woken_for: UUID | None = None) -> int | None:
+    async def _round(self, woken_for: str | None = None) -> int | None:
         """Claim what there are slots for; returns how many were started. None: this was no time to claim."""
         free = await self._slots.wait_free()
         if self._stopping.is_set():
@@ -119,7 +124,7 @@ class Pump:
             self._is_busy.set()
         return started
 
-    async def _claim_and_start(self, most: int, woken_for: UUID | None) -> int:
+    async def _claim_and_start(self, most: int, woken_for: str | None) -> int:
         """Claim under a lease that is known before the call and until its tasks have started."""
         with self._slots.reserved(most) as reserved, self._executions.claiming() as lease:
             if woken_for is not None:
@@ -128,17 +133,15 @@ class Pump:
                 await self._claim(reserved, lease)
             return reserved.used
 
-    async def _claim_woken(self, task_id: UUID, reserved: Reserved, lease: UUID) -> None:
-        """That task at once, while Redis is asked what else is due; its own hint comes along there, or later."""
-        taking = asyncio.create_task(self._take(reserved.left - 1)) if reserved.left > 1 else None
-        try:
-            self._start(reserved, await claim_hinted(self._stores, self._who, [task_id], lease=lease))
-            others = [other for other in (await taking).ids if other != task_id] if taking else []
-            if others:
-                self._start(reserved, await claim_hinted(self._stores, self._who, others, lease=lease))
-        finally:
-            if taking:
-                await end(taking)
+    async def _claim_woken(self, task_id: str, reserved: Reserved, lease: UUID) -> None:
+        """That task at once; then Redis is asked what else is due. Its own hint comes along there, or later.
+
+        Both at once would be slower: three processes would share the two that wait for the claim.
+        """
+        self._start(reserved, await claim_hinted(self._stores, self._who, [task_id], lease=lease))
+        others = [other for other in (await self._take(reserved.left)).ids if other != task_id] if reserved.left else []
+        if others:
+            self._start(reserved, await claim_hinted(self._stores, self._who, others, lease=lease))
 
     async def _claim(self, reserved: Reserved, lease: UUID) -> None:
         """By poll in its turn, however many hints there are: one may be lost. Else by hint.
@@ -147,6 +150,10 @@ class Pump:
         """
         if time.monotonic() >= self._next_poll and await self._poll(reserved, lease):
             return
+        if self._more_may_wait and self._polls_on_end > 0:
+            self._polls_on_end -= 1
+            if await self._poll(reserved, lease):
+                return
         asked = found = reserved.left
         if self._limited.has_turn() and self._start(reserved, await self._limited.claim(asked, lease=lease)):
             return
@@ -155,6 +162,7 @@ class Pump:
             found = len(ids)
             if ids and self._start(reserved, await claim_hinted(self._stores, self._who, ids, lease=lease)):
                 return
+        self._polls_on_end = 0 if found else POLLS_ON_END
         if self._more_may_wait:
             await self._poll(reserved, lease)
 
@@ -170,9 +178,9 @@ class Pump:
         if taken is None:
             return Taken([], None)
         self._next_due = POLL_SECONDS if taken.next_due_ms is None else taken.next_due_ms / 1000
-        if LIMITED in taken.ids:
+        if LIMITED_HINT in taken.ids:
             self._limited.notice()
-        return Taken([task_id for task_id in taken.ids if task_id != LIMITED], taken.next_due_ms)
+        return Taken([task_id for task_id in taken.ids if task_id != LIMITED_HINT], taken.next_due_ms)
 
     async def _poll(self, reserved: Reserved, lease: UUID) -> int:
         """Claim what no hint told of; returns how many."""
@@ -211,7 +219,7 @@ class Pump:
             self._stores.broker.trip()  # Redis should have ended the sleep by itself: it hangs
         elif sleeping.done() and not sleeping.cancelled():
             self._woken_for = sleeping.result()
-            if self._woken_for == LIMITED:
+            if self._woken_for == LIMITED_HINT:
                 self._woken_for = None
                 self._limited.notice()
 
@@ -220,12 +228,13 @@ class Pump:
 
     async def _first_of(self, wait: asyncio.Task[Any], most: float) -> bool:
         """Until ``wait`` or the stop, at most ``most`` seconds; False: neither came."""
-        stopping = asyncio.create_task(_set(self._stopping))
+        ends = {wait} if self._stopped is None else {wait, self._stopped}
         try:
-            done, _ = await asyncio.wait({wait, stopping}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(ends, timeout=most, return_when=asyncio.FIRST_COMPLETED)
             return bool(done)
         finally:
-            await end(wait, stopping)
+            if not wait.done():
+                await end(wait)
 
 
 async def _set(event: asyncio.Event) -> None:

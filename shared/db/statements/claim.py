@@ -99,9 +99,9 @@ class Claimant:
     types: tuple[str, ...]
 
 
-async def claim_by_ids(runner: Runner, who: Claimant, lease: UUID, ids: Sequence[UUID]) -> list[ClaimedTask]:
+async def claim_by_ids(runner: Runner, who: Claimant, lease: UUID, ids: Sequence[UUID | str]) -> list[ClaimedTask]:
     """Own those of ``ids`` that wait and are due; an id not returned is somebody else's, or not due."""
-    return await claim_with(runner, BY_IDS, who, lease, {"ids": sorted(ids), "queues": list(who.queues)})
+    return await claim_with(runner, BY_IDS, who, lease, {"ids": sorted(ids, key=str), "queues": list(who.queues)})
 
 
 async def claim_by_order(runner: Runner, who: Claimant, lease: UUID, most: int, *, after: int = 0) -> list[ClaimedTask]:

@@ -29,11 +29,15 @@ def hint(queue: str = "demo_tasks", priority: int = 5, delay_ms: int = 0) -> Hin
     return Hint(new_id(), queue, priority, delay_ms)
 
 
+async def ids_of(hints: HintQueue, queues: tuple[str, ...], most: int) -> list[UUID]:
+    return [UUID(task_id) for task_id in (await hints.take(queues, most)).ids]
+
+
 async def test_adding_twice_is_adding_once(hints: HintQueue) -> None:
     one = hint()
     assert await hints.add([one]) == 1
     assert await hints.add([one, one]) == 0
-    assert (await hints.take(QUEUES, 10)).ids == [one.task_id]
+    assert await ids_of(hints, QUEUES, 10) == [one.task_id]
     assert await hints.take(QUEUES, 10) == Taken([], None)
 
 
@@ -45,7 +49,7 @@ async def test_adding_again_never_postpones_and_may_hasten(hints: HintQueue) -> 
     assert wait is not None
     assert 59_000 < wait <= 60_000
     await hints.add([Hint(task, "demo_tasks", 5, 0)])
-    assert (await hints.take(QUEUES, 10)).ids == [task]
+    assert await ids_of(hints, QUEUES, 10) == [task]
 
 
 async def test_hints_come_by_queue_then_priority_then_time(hints: HintQueue) -> None:
@@ -56,7 +60,7 @@ async def test_hints_come_by_queue_then_priority_then_time(hints: HintQueue) -> 
     arrival = {one.task_id: place for place, one in enumerate(added)}
     expected = sorted(added, key=lambda h: (QUEUES.index(h.queue), h.priority, arrival[h.task_id]))
     taken: list[UUID] = []
-    while batch := (await hints.take(QUEUES, 7)).ids:
+    while batch := await ids_of(hints, QUEUES, 7):
         assert len(batch) <= 7
         taken += batch
     groups = {one.task_id: (QUEUES.index(one.queue), one.priority) for one in added}
@@ -68,14 +72,14 @@ async def test_an_older_hint_of_the_same_priority_goes_first(hints: HintQueue, b
     late, early = hint(), hint()
     await hints.add([late, early])
     await broker.queue.zincrby(queue_key("demo_tasks", 5), -1_000, str(early.task_id))
-    assert (await hints.take(QUEUES, 2)).ids == [early.task_id, late.task_id]
+    assert await ids_of(hints, QUEUES, 2) == [early.task_id, late.task_id]
 
 
 async def test_only_the_queues_asked_for_are_taken_in_the_order_asked(hints: HintQueue) -> None:
     here, there, elsewhere = hint("demo_tasks", 9), hint("urgent", 0), hint("ai_processing", 0)
     await hints.add([here, there, elsewhere])
-    assert (await hints.take(("demo_tasks", "urgent"), 10)).ids == [here.task_id, there.task_id]
-    assert (await hints.take(("ai_processing",), 10)).ids == [elsewhere.task_id]
+    assert await ids_of(hints, ("demo_tasks", "urgent"), 10) == [here.task_id, there.task_id]
+    assert await ids_of(hints, ("ai_processing",), 10) == [elsewhere.task_id]
 
 
 async def test_a_deferred_hint_is_told_of_and_comes_due(hints: HintQueue) -> None:
@@ -89,7 +93,7 @@ async def test_a_deferred_hint_is_told_of_and_comes_due(hints: HintQueue) -> Non
     started = time.monotonic()
 
     async def comes() -> bool:
-        found.extend((await hints.take(QUEUES, 10)).ids)
+        found.extend(await ids_of(hints, QUEUES, 10))
         return bool(found)
 
     await eventually(comes)
@@ -124,7 +128,7 @@ def test_the_limit_is_the_documented_one() -> None:
 async def test_a_large_batch_goes_in_pieces_and_all_arrives(hints: HintQueue) -> None:
     many = [hint() for _ in range(1_201)]
     assert await hints.add(many) == 1_201
-    taken = [(await hints.take(QUEUES, 1_000)).ids for _ in range(4)]
+    taken = [await ids_of(hints, QUEUES, 1_000) for _ in range(4)]
     assert [len(ids) for ids in taken] == [500, 500, 201, 0]
     assert {task_id for ids in taken for task_id in ids} == {h.task_id for h in many}
 
@@ -135,7 +139,7 @@ async def test_a_server_that_forgot_the_scripts_is_taught_again(hints: HintQueue
     await broker.queue.script_flush()
     await hints.add([two])
     await broker.queue.script_flush()
-    assert set((await hints.take(QUEUES, 10)).ids) == {one.task_id, two.task_id}
+    assert set(await ids_of(hints, QUEUES, 10)) == {one.task_id, two.task_id}
 
 
 async def test_arq_itself_reads_a_hint_as_one_of_its_jobs(hints: HintQueue, broker: Broker) -> None:
@@ -179,7 +183,7 @@ async def test_a_hint_whose_job_is_gone_is_taken_all_the_same(hints: HintQueue, 
     one = hint()
     await hints.add([one])
     await broker.queue.delete(f"{JOB_PREFIX}{one.task_id}")
-    assert (await hints.take(QUEUES, 10)).ids == [one.task_id]
+    assert await ids_of(hints, QUEUES, 10) == [one.task_id]
 
 
 async def test_an_offer_says_whether_redis_took_it(broker: Broker, hints: HintQueue) -> None:

@@ -91,7 +91,7 @@ async def test_the_list_holds_one_element_at_most(broker: Broker, hints: HintQue
 async def test_the_woken_one_is_told_what_is_due_and_not_what_only_will_be(hints: HintQueue, waker: Waker) -> None:
     now, soon = new_id(), new_id()
     await hints.add([Hint(now, "demo_tasks", 5)])
-    assert await waker.sleep(LONG) == now
+    assert await waker.sleep(LONG) == str(now)
     await hints.add([Hint(soon, "demo_tasks", 5, 1_500)])
     assert await waker.sleep(LONG) is None
 

@@ -143,7 +143,7 @@ async def test_a_resume_hints_what_is_due(stores: Stores, planned: Planned) -> N
     taken: list[UUID] = []
 
     async def something_is() -> bool:
-        taken.extend((await stores.hints.take([QUEUE], 10)).ids)
+        taken.extend(UUID(task_id) for task_id in (await stores.hints.take([QUEUE], 10)).ids)
         return bool(taken)
 
     await eventually(something_is)
