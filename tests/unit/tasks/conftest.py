@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.runs import FakeBlockingRun, blocking_run
+from shared.testing import FakeRun
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> FakeBlockingRun:
-    return blocking_run(tmp_path)
+def run(tmp_path: Path) -> FakeRun:
+    return FakeRun(tmp_path)

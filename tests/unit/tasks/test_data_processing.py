@@ -22,8 +22,8 @@ from shared.domain.ids import new_id
 from shared.domain.run import StoredFile
 from shared.tasks.data_processing import DataInput, DataOutput, data_processing
 from shared.tasks.numbers import INT64_MAX
+from shared.testing import FakeRun
 from tests.support import samples
-from tests.support.runs import FakeBlockingRun
 
 SALES = [
     {"city": "Oslo", "price": 12, "open": True},
@@ -33,7 +33,7 @@ SALES = [
 ]
 
 
-def process(run: FakeBlockingRun, *operations: dict[str, Any], **source: Any) -> DataOutput:
+def process(run: FakeRun, *operations: dict[str, Any], **source: Any) -> DataOutput:
     result = data_processing(run, DataInput.model_validate({"operations": list(operations), **source}))
     assert isinstance(result, DataOutput)
     json.dumps(result.model_dump(mode="json"), allow_nan=False)
@@ -41,7 +41,7 @@ def process(run: FakeBlockingRun, *operations: dict[str, Any], **source: Any) ->
     return result
 
 
-def process_file(run: FakeBlockingRun, name: str, content: bytes, *operations: dict[str, Any]) -> DataOutput:
+def process_file(run: FakeRun, name: str, content: bytes, *operations: dict[str, Any]) -> DataOutput:
     return process(run, *operations, file_id=str(run.files.put(name, content).id))
 
 
@@ -60,13 +60,13 @@ FORMATS = {
 
 
 @pytest.mark.parametrize(("name", "make"), FORMATS.items(), ids=FORMATS)
-def test_every_format_reads_back_as_it_was(run: FakeBlockingRun, name: str, make: Any) -> None:
+def test_every_format_reads_back_as_it_was(run: FakeRun, name: str, make: Any) -> None:
     result = process_file(run, name, make(SALES))
     assert result == DataOutput(columns=["city", "price", "open"], row_count=4, rows=SALES)
 
 
 @pytest.mark.parametrize("media_type", ["text/csv", "text/csv; charset=utf-8"])
-def test_without_a_suffix_the_media_type_decides(run: FakeBlockingRun, media_type: str) -> None:
+def test_without_a_suffix_the_media_type_decides(run: FakeRun, media_type: str) -> None:
     stored = run.files.put("upload", b"a\n1\n", media_type)
     assert process(run, file_id=str(stored.id)).rows == [{"a": 1}]
 
@@ -97,19 +97,17 @@ def test_without_a_suffix_the_media_type_decides(run: FakeBlockingRun, media_typ
         ({"op": "limit", "n": 0}, []),
     ],
 )
-def test_rows_are_kept_and_ordered_as_asked(
-    run: FakeBlockingRun, operation: dict[str, Any], expected: list[Any]
-) -> None:
+def test_rows_are_kept_and_ordered_as_asked(run: FakeRun, operation: dict[str, Any], expected: list[Any]) -> None:
     assert [row["price"] for row in process(run, operation, rows=SALES).rows] == expected
 
 
-def test_select_orders_the_columns(run: FakeBlockingRun) -> None:
+def test_select_orders_the_columns(run: FakeRun) -> None:
     result = process(run, {"op": "select", "columns": ["price", "city"]}, {"op": "limit", "n": 1}, rows=SALES)
     assert result.columns == ["price", "city"]
     assert list(result.rows[0]) == ["price", "city"]
 
 
-def test_groups_come_in_order_of_appearance_with_every_function(run: FakeBlockingRun) -> None:
+def test_groups_come_in_order_of_appearance_with_every_function(run: FakeRun) -> None:
     functions = ["sum", "mean", "min", "max", "count", "median", "std"]
     grouped = {"op": "group_by", "by": ["city"], "aggregate": {"price": functions, "open": "count"}}
     result = process(run, grouped, rows=SALES)
@@ -120,18 +118,18 @@ def test_groups_come_in_order_of_appearance_with_every_function(run: FakeBlockin
     assert (result.rows[2]["price_mean"], result.rows[2]["price_count"]) == (None, 0)
 
 
-def test_booleans_sum_as_their_count(run: FakeBlockingRun) -> None:
+def test_booleans_sum_as_their_count(run: FakeRun) -> None:
     grouped = {"op": "group_by", "by": ["city"], "aggregate": {"open": ["sum", "mean"]}}
     assert process(run, grouped, rows=SALES).rows[0] == {"city": "Oslo", "open_sum": 2, "open_mean": 1.0}
 
 
-def test_a_sum_never_wraps_round(run: FakeBlockingRun) -> None:
+def test_a_sum_never_wraps_round(run: FakeRun) -> None:
     rows = [{"k": 1, "v": INT64_MAX}, {"k": 1, "v": INT64_MAX}]
     result = process(run, {"op": "group_by", "by": ["k"], "aggregate": {"v": "sum"}}, rows=rows)
     assert result.rows == [{"k": 1, "v_sum": str(2 * INT64_MAX)}]
 
 
-def test_describe_tells_the_statistics_of_every_column(run: FakeBlockingRun) -> None:
+def test_describe_tells_the_statistics_of_every_column(run: FakeRun) -> None:
     result = process(run, {"op": "describe"}, rows=SALES)
     assert result.columns == ["statistic", "city", "price", "open"]
     told = {row["statistic"]: row["price"] for row in result.rows}
@@ -139,7 +137,7 @@ def test_describe_tells_the_statistics_of_every_column(run: FakeBlockingRun) -> 
     assert told["mean"] == pytest.approx(41 / 3)
 
 
-def test_operations_follow_one_another_and_are_reported(run: FakeBlockingRun) -> None:
+def test_operations_follow_one_another_and_are_reported(run: FakeRun) -> None:
     operations = [
         keep("price", ">", 0),
         {"op": "group_by", "by": ["city"], "aggregate": {"price": "sum"}},
@@ -154,7 +152,7 @@ def test_operations_follow_one_another_and_are_reported(run: FakeBlockingRun) ->
     assert "group_by (2 of 3)" in messages
 
 
-def test_rows_may_lack_keys_and_be_none_at_all(run: FakeBlockingRun) -> None:
+def test_rows_may_lack_keys_and_be_none_at_all(run: FakeRun) -> None:
     assert process(run, rows=[{"a": 1}, {"b": "x"}]).rows == [{"a": 1, "b": None}, {"a": None, "b": "x"}]
     assert process(run, rows=[]) == DataOutput(columns=[], row_count=0, rows=[])
 
@@ -179,7 +177,7 @@ EVERYTHING = pl.DataFrame(
 )
 
 
-def test_every_type_has_its_word_in_json(run: FakeBlockingRun) -> None:
+def test_every_type_has_its_word_in_json(run: FakeRun) -> None:
     rows = process_file(run, "all.parquet", samples.parquet_file(EVERYTHING)).rows
     assert [row["float"] for row in rows] == [None, None, 1.5]
     assert rows[0] == {
@@ -216,7 +214,7 @@ def test_every_type_has_its_word_in_json(run: FakeBlockingRun) -> None:
         (keep("float", "==", None), 1),
     ],
 )
-def test_every_type_compares_with_its_own_kind(run: FakeBlockingRun, operation: dict[str, Any], count: int) -> None:
+def test_every_type_compares_with_its_own_kind(run: FakeRun, operation: dict[str, Any], count: int) -> None:
     assert process_file(run, "all.parquet", samples.parquet_file(EVERYTHING), operation).row_count == count
 
 
@@ -244,7 +242,7 @@ def test_every_type_compares_with_its_own_kind(run: FakeBlockingRun, operation: 
     ],
 )
 def test_what_does_not_fit_is_a_value_error_naming_operation_and_column(
-    run: FakeBlockingRun, operation: dict[str, Any], complaint: str
+    run: FakeRun, operation: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
         process_file(run, "all.parquet", samples.parquet_file(EVERYTHING), {"op": "limit", "n": 2}, operation)
@@ -266,7 +264,7 @@ def test_what_does_not_fit_is_a_value_error_naming_operation_and_column(
         ("a.ndjson", b""),
     ],
 )
-def test_a_broken_file_is_a_value_error(run: FakeBlockingRun, name: str, content: bytes) -> None:
+def test_a_broken_file_is_a_value_error(run: FakeRun, name: str, content: bytes) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         process_file(run, name, content)
 
@@ -308,12 +306,12 @@ REFUSED: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize(("name", "make"), REFUSED.values(), ids=REFUSED)
-def test_what_is_no_table_or_too_large_is_fatal(run: FakeBlockingRun, name: str, make: Any) -> None:
+def test_what_is_no_table_or_too_large_is_fatal(run: FakeRun, name: str, make: Any) -> None:
     with pytest.raises(Fatal):
         process_file(run, name, make())
 
 
-def test_a_large_file_with_a_small_answer_is_fine(run: FakeBlockingRun) -> None:
+def test_a_large_file_with_a_small_answer_is_fine(run: FakeRun) -> None:
     content = b"a,b\n" + b"1,x\n" * 200_000
     result = process_file(run, "a.csv", content, {"op": "group_by", "by": ["b"], "aggregate": {"a": "sum"}})
     assert result.rows == [{"b": "x", "a_sum": 200_000}]
@@ -321,9 +319,7 @@ def test_a_large_file_with_a_small_answer_is_fine(run: FakeBlockingRun) -> None:
 
 @given(data=st.data())
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_a_damaged_parquet_footer_is_an_answer_a_value_error_or_fatal(
-    run: FakeBlockingRun, data: st.DataObject
-) -> None:
+def test_a_damaged_parquet_footer_is_an_answer_a_value_error_or_fatal(run: FakeRun, data: st.DataObject) -> None:
     content = bytearray(PARQUET)
     length = int.from_bytes(PARQUET[-8:-4], "little")
     for _ in range(data.draw(st.integers(1, 3))):
@@ -334,7 +330,7 @@ def test_a_damaged_parquet_footer_is_an_answer_a_value_error_or_fatal(
         return
 
 
-def test_a_file_that_makes_polars_panic_is_a_value_error(run: FakeBlockingRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_makes_polars_panic_is_a_value_error(run: FakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     def panics(stored: StoredFile) -> None:
         raise PanicException("called `Option::unwrap()` on a `None` value")
 
@@ -343,7 +339,7 @@ def test_a_file_that_makes_polars_panic_is_a_value_error(run: FakeBlockingRun, m
         process_file(run, "a.parquet", PARQUET)
 
 
-def test_an_unknown_file_is_missing(run: FakeBlockingRun) -> None:
+def test_an_unknown_file_is_missing(run: FakeRun) -> None:
     with pytest.raises(FileMissing):
         process(run, file_id=str(new_id()))
 
@@ -366,7 +362,7 @@ COMPARISONS = {
 )
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_filters_compare_as_python_does_and_missing_values_never_match(
-    run: FakeBlockingRun, values: list[Any], cmp: str, data: st.DataObject
+    run: FakeRun, values: list[Any], cmp: str, data: st.DataObject
 ) -> None:
     present = [value for value in values if value is not None]
     if not present:
@@ -385,9 +381,7 @@ SCALARS = st.none() | st.booleans() | st.integers(-INT64_MAX, INT64_MAX) | st.fl
 
 @given(rows=st.lists(st.dictionaries(st.text(max_size=3), SCALARS, max_size=4), max_size=6), describe=st.booleans())
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_any_rows_give_json_or_a_clear_refusal(
-    run: FakeBlockingRun, rows: list[dict[str, Any]], describe: bool
-) -> None:
+def test_any_rows_give_json_or_a_clear_refusal(run: FakeRun, rows: list[dict[str, Any]], describe: bool) -> None:
     try:
         process(run, *([{"op": "describe"}] if describe else []), rows=rows)
     except ValueError as refused:

@@ -18,7 +18,7 @@ from shared.tasks.generate_report import ReportInput, ReportOutput, generate_rep
 from shared.tasks.reporting.charts import Bar, Segment, bar_chart
 from shared.tasks.reporting.page import report_page
 from shared.tasks.reporting.sheet import report_sheet
-from tests.support.runs import FakeBlockingRun, async_run
+from shared.testing import FakeRun
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ROWS = [
@@ -44,10 +44,10 @@ class Tags(HTMLParser):
         self.text += data
 
 
-async def test_a_report_is_stored_as_page_and_sheet(run: FakeBlockingRun) -> None:
+async def test_a_report_is_stored_as_page_and_sheet(run: FakeRun) -> None:
     run.stats.rows = ROWS
     since, until = NOW - timedelta(days=30), NOW
-    result = await generate_report(async_run(run), ReportInput(since=since, until=until))
+    result = await generate_report(run.awaited, ReportInput(since=since, until=until))
     assert isinstance(result, ReportOutput)
     assert result.rows == 3
     assert run.stats.windows == [(since, until)]

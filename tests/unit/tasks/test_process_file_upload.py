@@ -18,11 +18,11 @@ from pydantic import ValidationError
 
 from shared.domain.errors import Fatal, FileMissing
 from shared.tasks.process_file_upload import FileInput, FileOutput, process_file_upload
+from shared.testing import FakeRun
 from tests.support import samples
-from tests.support.runs import FakeBlockingRun
 
 
-def process(run: FakeBlockingRun, name: str, content: bytes, media_type: str | None = None) -> FileOutput:
+def process(run: FakeRun, name: str, content: bytes, media_type: str | None = None) -> FileOutput:
     stored = run.files.put(name, content, media_type)
     result = process_file_upload(run, FileInput(file_id=stored.id))
     assert isinstance(result, FileOutput)
@@ -33,7 +33,7 @@ def listed(result: FileOutput) -> list[tuple[str, int]]:
     return [(entry.name, entry.size) for entry in result.entries or []]
 
 
-def test_the_facts_of_a_file_are_its_own(run: FakeBlockingRun) -> None:
+def test_the_facts_of_a_file_are_its_own(run: FakeRun) -> None:
     content = b"a" * 3_000_000
     result = process(run, "blob.bin", content)
     assert result.model_dump() == {
@@ -60,17 +60,17 @@ def test_the_facts_of_a_file_are_its_own(run: FakeBlockingRun) -> None:
         (b"x" * 1_048_575 + b"\ny", "text/plain", 2),
     ],
 )
-def test_lines_of_texts_are_counted(run: FakeBlockingRun, content: bytes, media_type: str, lines: int | None) -> None:
+def test_lines_of_texts_are_counted(run: FakeRun, content: bytes, media_type: str, lines: int | None) -> None:
     assert process(run, "a.txt", content, media_type).lines == lines
 
 
-def test_bytes_other_than_those_uploaded_are_fatal(run: FakeBlockingRun) -> None:
+def test_bytes_other_than_those_uploaded_are_fatal(run: FakeRun) -> None:
     stored = run.files.put("a.txt", b"changed since", sha256="0" * 64)
     with pytest.raises(Fatal, match="damaged"):
         process_file_upload(run, FileInput(file_id=stored.id))
 
 
-def test_an_unknown_file_is_missing(run: FakeBlockingRun) -> None:
+def test_an_unknown_file_is_missing(run: FakeRun) -> None:
     with pytest.raises(FileMissing):
         process_file_upload(run, FileInput(file_id=uuid4()))
 
@@ -82,22 +82,22 @@ def test_what_is_no_id_is_refused(given_id: Any) -> None:
 
 
 @pytest.mark.parametrize("make", [samples.zip_file, samples.tar_file, samples.tar_gz_file])
-def test_archives_are_told_by_their_bytes_and_listed_in_order(run: FakeBlockingRun, make: Any) -> None:
+def test_archives_are_told_by_their_bytes_and_listed_in_order(run: FakeRun, make: Any) -> None:
     content = make({"b/2.txt": b"x" * 1_000, "a.txt": b"", "../up": b"yz"})
     result = process(run, "no-suffix", content)
     assert listed(result) == [("b/2.txt", 1_000), ("a.txt", 0), ("../up", 2)]
     assert all((e.compressed_size is not None) == (make is samples.zip_file) for e in result.entries or [])
 
 
-def test_an_empty_archive_has_no_entries(run: FakeBlockingRun) -> None:
+def test_an_empty_archive_has_no_entries(run: FakeRun) -> None:
     assert process(run, "a.zip", samples.zip_file({})).entries == []
 
 
-def test_a_gzip_that_is_no_tar_is_a_plain_file(run: FakeBlockingRun) -> None:
+def test_a_gzip_that_is_no_tar_is_a_plain_file(run: FakeRun) -> None:
     assert process(run, "log.gz", gzip.compress(b"just text")).entries is None
 
 
-def test_names_no_row_can_hold_are_escaped(run: FakeBlockingRun) -> None:
+def test_names_no_row_can_hold_are_escaped(run: FakeRun) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
         archive.addfile(tarfile.TarInfo("bad-\udcff-name"))
@@ -143,20 +143,20 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
-def test_a_bomb_is_refused(run: FakeBlockingRun, bomb: Any) -> None:
+def test_a_bomb_is_refused(run: FakeRun, bomb: Any) -> None:
     with pytest.raises(Fatal) as refused:
         process(run, "upload", bomb())
     assert refused.value.code == "archive_refused"
 
 
 @pytest.mark.parametrize("archive", DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_archive_is_fatal(run: FakeBlockingRun, archive: Any) -> None:
+def test_a_damaged_archive_is_fatal(run: FakeRun, archive: Any) -> None:
     with pytest.raises(Fatal) as refused:
         process(run, "upload", archive())
     assert refused.value.code == "archive_broken"
 
 
-def test_a_file_declared_a_zip_must_be_one(run: FakeBlockingRun) -> None:
+def test_a_file_declared_a_zip_must_be_one(run: FakeRun) -> None:
     with pytest.raises(Fatal, match="no zip archive"):
         process(run, "a.zip", b"hello", "application/zip")
 
@@ -165,7 +165,7 @@ def test_a_file_declared_a_zip_must_be_one(run: FakeBlockingRun) -> None:
 @given(data=st.data())
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_damage_anywhere_gives_a_json_safe_listing_or_a_fatal_error(
-    run: FakeBlockingRun, make: Any, data: st.DataObject
+    run: FakeRun, make: Any, data: st.DataObject
 ) -> None:
     content = bytearray(make({"a/b.txt": b"hello", "c": b"\x00" * 700}))
     for _ in range(data.draw(st.integers(1, 4))):

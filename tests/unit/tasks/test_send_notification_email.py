@@ -8,32 +8,32 @@ import pytest
 from pydantic import ValidationError
 
 from shared.tasks.send_notification_email import EmailInput, EmailOutput, send_notification_email
-from tests.support.runs import FakeBlockingRun, async_run
+from shared.testing import FakeRun
 
 
 def mail(**given: Any) -> EmailInput:
     return EmailInput.model_validate({"to": "ada@example.com", "subject": "Hi", "body": "…", **given})
 
 
-async def test_a_mail_goes_out_under_an_id_made_of_the_task_id(run: FakeBlockingRun) -> None:
-    result = await send_notification_email(async_run(run), mail())
+async def test_a_mail_goes_out_under_an_id_made_of_the_task_id(run: FakeRun) -> None:
+    result = await send_notification_email(run.awaited, mail())
     message_id = f"<{run.task_id}@taskrunner>"
     assert result == EmailOutput(message_id=message_id, accepted=["ada@example.com"])
     assert run.mail.sent == [{"to": ["ada@example.com"], "subject": "Hi", "body": "…", "message_id": message_id}]
 
 
-async def test_every_attempt_has_the_same_message_id(run: FakeBlockingRun) -> None:
-    await send_notification_email(async_run(run), mail())
+async def test_every_attempt_has_the_same_message_id(run: FakeRun) -> None:
+    await send_notification_email(run.awaited, mail())
     run.attempt = 2
-    await send_notification_email(async_run(run), mail())
+    await send_notification_email(run.awaited, mail())
     assert len({sent["message_id"] for sent in run.mail.sent}) == 1
 
 
 async def test_a_repeated_address_gets_one_mail_and_a_refused_one_is_not_among_the_accepted(
-    run: FakeBlockingRun,
+    run: FakeRun,
 ) -> None:
     run.mail.refused = frozenset({"b@x.org"})
-    result = await send_notification_email(async_run(run), mail(to=["a@x.org", "b@x.org", "a@x.org"]))
+    result = await send_notification_email(run.awaited, mail(to=["a@x.org", "b@x.org", "a@x.org"]))
     assert result.accepted == ["a@x.org"]
     assert run.mail.sent[0]["to"] == ["a@x.org", "b@x.org"]
     assert run.log.events == ["recipients_refused"]

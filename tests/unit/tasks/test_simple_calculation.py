@@ -18,7 +18,7 @@ from shared.tasks.simple_calculation import (
     calculate,
     simple_calculation,
 )
-from tests.support.runs import FakeBlockingRun, async_run
+from shared.testing import FakeRun
 
 WHOLE = st.integers(-INT64_MAX, INT64_MAX)
 REAL = st.floats(allow_nan=False, allow_infinity=False)
@@ -39,17 +39,17 @@ OPERATIONS: st.SearchStrategy[Operation] = st.sampled_from(["add", "subtract", "
     ],
 )
 async def test_the_result_is_the_numbers_put_together(
-    run: FakeBlockingRun, a: float, b: float, operation: Operation, expected: float
+    run: FakeRun, a: float, b: float, operation: Operation, expected: float
 ) -> None:
-    result = await simple_calculation(async_run(run), CalculationInput(a=a, b=b, operation=operation))
+    result = await simple_calculation(run.awaited, CalculationInput(a=a, b=b, operation=operation))
     assert result == CalculationOutput(operation=operation, result=expected)
     assert type(result.result) is type(expected)
 
 
 @pytest.mark.parametrize("zero", [0, 0.0, -0.0])
-async def test_division_by_zero_is_a_value_error(run: FakeBlockingRun, zero: float) -> None:
+async def test_division_by_zero_is_a_value_error(run: FakeRun, zero: float) -> None:
     with pytest.raises(ValueError, match="Division by zero"):
-        await simple_calculation(async_run(run), CalculationInput(a=1, b=zero, operation="divide"))
+        await simple_calculation(run.awaited, CalculationInput(a=1, b=zero, operation="divide"))
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,16 @@ from pydantic import ValidationError
 from shared.domain.errors import ProviderUnavailable
 from shared.domain.run import ChatMessage
 from shared.tasks.text_generation import TextGenerationInput, TextGenerationOutput, text_generation
-from tests.support.runs import FakeBlockingRun, async_run
+from shared.testing import FakeRun
 
 
-async def answer(run: FakeBlockingRun, **given: Any) -> TextGenerationOutput:
-    result = await text_generation(async_run(run), TextGenerationInput.model_validate(given))
+async def answer(run: FakeRun, **given: Any) -> TextGenerationOutput:
+    result = await text_generation(run.awaited, TextGenerationInput.model_validate(given))
     assert isinstance(result, TextGenerationOutput)
     return result
 
 
-async def test_the_answer_carries_the_model_that_answered_and_its_usage(run: FakeBlockingRun) -> None:
+async def test_the_answer_carries_the_model_that_answered_and_its_usage(run: FakeRun) -> None:
     result = await answer(run, prompt="Hi", model="asked-for")
     assert result.model_dump() == {
         "text": "Hello, world",
@@ -29,13 +29,13 @@ async def test_the_answer_carries_the_model_that_answered_and_its_usage(run: Fak
     }
 
 
-async def test_each_piece_is_streamed_and_counted(run: FakeBlockingRun) -> None:
+async def test_each_piece_is_streamed_and_counted(run: FakeRun) -> None:
     await answer(run, prompt="Hi", max_tokens=4)
     assert run.emitted == ["Hello", ", ", "world"]
     assert run.progressed == [(25.0, "1 tokens"), (50.0, "2 tokens"), (75.0, "3 tokens"), (100, "3 tokens")]
 
 
-async def test_progress_stays_below_100_until_the_end(run: FakeBlockingRun) -> None:
+async def test_progress_stays_below_100_until_the_end(run: FakeRun) -> None:
     run.ai.pieces = ["x"] * 50
     await answer(run, prompt="Hi", max_tokens=10)
     assert [percent for percent, _ in run.progressed][10:-1] == [99.0] * 40
@@ -53,7 +53,7 @@ async def test_progress_stays_below_100_until_the_end(run: FakeBlockingRun) -> N
     ],
 )
 async def test_the_conversation_is_handed_on_in_order(
-    run: FakeBlockingRun, given: dict[str, Any], asked: list[tuple[str, str]]
+    run: FakeRun, given: dict[str, Any], asked: list[tuple[str, str]]
 ) -> None:
     await answer(run, **given, model="m", max_tokens=9, temperature=0.5)
     assert run.ai.asked == [
@@ -61,12 +61,12 @@ async def test_the_conversation_is_handed_on_in_order(
     ]
 
 
-async def test_what_a_row_cannot_hold_is_escaped_in_the_text(run: FakeBlockingRun) -> None:
+async def test_what_a_row_cannot_hold_is_escaped_in_the_text(run: FakeRun) -> None:
     run.ai.pieces = ["a\x00b", "\ud800"]
     assert (await answer(run, prompt="Hi")).text == "a\\x00b\\ud800"
 
 
-async def test_a_provider_that_is_away_is_a_connection_error(run: FakeBlockingRun) -> None:
+async def test_a_provider_that_is_away_is_a_connection_error(run: FakeRun) -> None:
     run.ai.fails_with = ProviderUnavailable("429")
     with pytest.raises(ConnectionError):
         await answer(run, prompt="Hi")
