@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up test test-browser chaos fuzz soak chaos-peers check bench format lock clean
+.PHONY: help install install-dev up test test-browser chaos fuzz soak chaos-peers check docs bench format lock clean
 
 help:
 	@echo "make up       start everything on loopback (Ctrl-C stops it)"
@@ -16,6 +16,7 @@ help:
 	@echo "make soak     ten minutes of seeded faults under a seeded load (SECONDS=600 SEED=1)"
 	@echo "make chaos-peers  the same faults beside arq, SAQ and Celery (ten minutes)"
 	@echo "make check    format, lint, types, import rules, dependencies, dead code"
+	@echo "make docs     write docs/reference from the code"
 	@echo "make bench    what the service costs, beside a yardstick (two minutes)"
 	@echo "make bench-peers  the same beside other queues and services (half an hour; ARGS=--quick: four minutes)"
 	@echo "make install  the virtual environment alone;  make format  make lock  make clean"
@@ -75,6 +76,10 @@ check: install-dev
 	$(BIN)/deptry .
 	$(BIN)/vulture
 	$(BIN)/hadolint Dockerfile
+
+# A test holds these pages to the code.
+docs: install-dev
+	$(BIN)/python -m reference
 
 bench: install-dev
 	@exec $(BIN)/python -m benchmarks $(ARGS)

@@ -27,60 +27,106 @@ class Settings(BaseSettings):
     """One process's settings. Every name but the three store URLs takes the prefix ``TASKRUNNER_``."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TASKRUNNER_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+        env_prefix="TASKRUNNER_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        use_attribute_docstrings=True,  # docs/reference/settings.md is made of them
     )
 
     database_url: SecretStr = Field(
         default=SecretStr("postgresql+asyncpg://taskrunner:taskrunner@127.0.0.1:5432/taskrunner"),
         validation_alias=AliasChoices("DATABASE_URL", "database_url"),
     )
+    """PostgreSQL, as `postgresql+asyncpg://user:password@host:port/name`."""
     redis_url: SecretStr = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"), validation_alias=AliasChoices("REDIS_URL", "redis_url")
     )
+    """Redis or Valkey, for hints: arq's own keys."""
     redis_result_url: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("REDIS_RESULT_URL", "redis_result_url")
     )
+    """Redis or Valkey for progress, output and copies of results; unset: the database after that of `REDIS_URL`."""
 
     secret_key: SecretStr | None = None
+    """Keys the hashes of API keys and the secrets of webhooks, the same in every process; another voids them all."""
     bootstrap_key: SecretStr | None = None
+    """The first admin key, `trk_<id>.<secret>`; stored when the API starts."""
     rate_limit: int = Field(default=0, ge=0, le=1_000_000)
+    """Requests a second that each API key may make, on average over ten seconds; 0: as many as it likes."""
     queues: Names = ("urgent", "ai_processing", "demo_tasks")
+    """The queues a worker serves, first to last; for the API: those a task may name."""
     task_modules: Names = ()
+    """Importable modules with task types of your own."""
     arq_settings: str | None = None
+    """`package.module.WorkerSettings`, an arq settings class of yours: workers serve its functions and cron jobs."""
     concurrency: int = Field(default=20, ge=1, le=1_000)
+    """Tasks one worker runs at once."""
     queue_concurrency: Counts = Field(default={})
+    """Tasks of a queue that run at once over all workers, as `ai_processing=16,urgent=4`; the same everywhere."""
     key_concurrency: int = Field(default=1, ge=1)
+    """Tasks of one `concurrency_key` that run at once over all workers."""
     api_pool_size: int = Field(default=20, ge=3, le=500)
+    """Database connections that each API process keeps; two of them are held for submits and reads."""
     api_pool_overflow: int = Field(default=30, ge=0, le=500)
+    """How many more an API process may open under load."""
     worker_pool_size: int = Field(default=5, ge=3, le=500)
+    """Database connections that each worker keeps; two of them are held for claims and settles."""
     worker_pool_overflow: int = Field(default=5, ge=0, le=500)
+    """How many more a worker may open under load."""
     pool_recycle: int = Field(default=3_600, ge=1)
+    """Seconds; a database connection older than this is replaced."""
     max_tasks_per_worker: int = Field(default=1_000, ge=0)
+    """A worker drains and ends after so many tasks and arq jobs, for its supervisor to start a fresh one; 0: never."""
     max_worker_memory_mb: int = Field(default=0, ge=0)
+    """A worker does so, too, past so many MiB of resident memory; 0: no limit."""
     lease_seconds: float = Field(default=6.0, ge=5, le=3_600)
+    """A worker whose heartbeat stands still for so many seconds is declared dead, and its tasks are taken back."""
     shutdown_grace: float = Field(default=25.0, ge=0, le=3_600)
+    """Seconds that a stopping worker lets its tasks run on before it gives them back."""
     result_ttl: int = Field(default=3_600, ge=1)
+    """Seconds that copies of results and streamed output stay in Redis; the row is the record."""
     retention_days: int = Field(default=30, ge=1)
+    """Finished tasks are kept for so many days after their end, files after their upload."""
     retry_backoff_scale: float = Field(default=1.0, gt=0, le=100)
+    """Multiplies every backoff of a retry policy."""
 
     ai_base_url: str | None = None
+    """An OpenAI-compatible endpoint, with its `/v1`; unset: the embedded model."""
     ai_api_key: SecretStr | None = None
+    """The key of that endpoint."""
     ai_model: str | None = None
+    """The model to ask for where a task names none."""
     ai_limits: Annotated[dict[str, ModelLimits], NoDecode] = Field(default={})
+    """What the provider allows a minute, by model: `gpt-4o-mini=500rpm/200000tpm,other=60rpm`."""
     ai_patience: float = Field(default=3_600.0, ge=1)
+    """Seconds that a task may come too early for its model before it FAILS."""
     smtp_url: SecretStr | None = None
+    """`smtp://`, `smtp+starttls://` or `smtps://`, with `user:password@` where needed; unset: mails fail."""
     mail_from: str = "taskrunner@localhost"
+    """The sender of mails."""
     storage_dir: Path = Path(".taskrunner/files")
+    """Where files are kept; the API and all workers must share it."""
     max_upload_mb: int = Field(default=100, ge=1, le=100_000)
+    """The largest upload, in MiB."""
     outbound_allow: Names = ()
+    """Hosts (`host` or `host:port`) that an image URL or a callback may reach though http or not public."""
 
     worker_health_port: Port | None = None
+    """Where a worker answers `/health/live`, `/health/ready`, `/health` and `/metrics`; unset: nowhere."""
     worker_health_host: str = "127.0.0.1"
+    """The address for that port."""
     expected_workers: int | None = Field(default=None, ge=0)
+    """Shown beside the workers seen at `/health` and in `/metrics`, and checked by `taskrunner doctor`."""
     metrics_public: bool = False
+    """Lets everybody read `/health` and `/metrics` of the API without a key."""
     cors_origins: Names = ()
+    """Origins of web pages that may call the API; `*` for all."""
     log_format: Literal["console", "json"] = "console"
+    """How log lines are written."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least severe line that is written."""
 
     @field_validator("queues", "task_modules", "outbound_allow", "cors_origins", mode="before")
     @classmethod

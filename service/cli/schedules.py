@@ -34,7 +34,7 @@ def list_schedules(form: FormOption = Form.TABLE) -> None:
 
 @group.command()
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name that no other schedule has.")],
     type: Annotated[str, typer.Argument(metavar="TYPE", help="A task type: see `taskrunner types`.")],
     source: Annotated[str | None, typer.Argument(metavar="-", help="Read the input as JSON from stdin.")] = None,
     cron: Annotated[str | None, typer.Option(help="Minute, hour, day of month, month, day of week.")] = None,

@@ -44,7 +44,7 @@ def submit(
     run_at: Annotated[str | None, typer.Option(metavar="TIME", help="Start then, as 2030-01-31T12:00:00Z.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Repeat for more.")] = None,
     timeout: Annotated[float | None, typer.Option(min=0, help="Seconds an attempt may take.")] = None,
-    max_attempts: Annotated[int | None, typer.Option(min=1)] = None,
+    max_attempts: Annotated[int | None, typer.Option(min=1, help="How often it is tried at most.")] = None,
     concurrency_key: Annotated[str | None, typer.Option(help="Tasks of one key run one at a time.")] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key submits the same task once.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it is final; exit code 1 if it failed.")] = False,

@@ -8,24 +8,26 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service.schemas.base import JsonObject, View
+from service.schemas.base import JsonObject, NextCursor, View
 
 
 class AuditView(View):
     """One thing an operator did."""
 
-    id: UUID
-    at: datetime
+    id: UUID = Field(description="The id of the entry.")
+    at: datetime = Field(description="When it was done.")
     key: str | None = Field(description="The key's id; null: no key was needed.")
     action: str = Field(description="`noun.verb`, such as `queue.pause`.")
     target: str = Field(description="The id or the name of what it was done to.")
-    details: JsonObject
+    details: JsonObject = Field(description="What belongs to it, as the action has it.")
     request: str | None = Field(description="The request's `X-Request-ID`; null: it was the command line.")
 
 
 class AuditPage(View):
-    data: list[AuditView]
-    next_cursor: str | None
+    """A page of the audit log."""
+
+    data: list[AuditView] = Field(description="Newest first.")
+    next_cursor: NextCursor
 
 
 AUDIT: dict[str, Any] = {

@@ -52,3 +52,4 @@ Tag = Annotated[str, Field(min_length=1, max_length=128)]
 # Query texts reach the database, which takes no NUL.
 FilterText = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00]+$")]
 JsonObject = dict[str, Any]
+NextCursor = Annotated[str | None, Field(description="The `cursor` of the next page; null on the last.")]

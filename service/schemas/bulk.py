@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
-from service.schemas.base import FilterText, Inbound, Instant, JsonObject, View
+from service.schemas.base import FilterText, Inbound, Instant, JsonObject, NextCursor, View
 from shared.domain.operations import MOST_IDS
 from shared.domain.states import Status
 from shared.domain.task import TaskFilter
@@ -40,12 +40,12 @@ Texts = Annotated[list[FilterText], BeforeValidator(_listed), Field(min_length=1
 class BulkFilter(Inbound):
     """As the filters of `GET /api/v1/tasks`: of several values of one field any fits, and all fields must."""
 
-    status: Statuses | None = None
-    type: Texts | None = None
-    queue: Texts | None = None
-    tag: Texts | None = None
-    created_after: Instant | None = None
-    created_before: Instant | None = None
+    status: Statuses | None = Field(default=None, description="Those in one of these states.")
+    type: Texts | None = Field(default=None, description="Those of one of these types.")
+    queue: Texts | None = Field(default=None, description="Those in one of these queues.")
+    tag: Texts | None = Field(default=None, description="Those with one of these tags.")
+    created_after: Instant | None = Field(default=None, description="Created after this time.")
+    created_before: Instant | None = Field(default=None, description="Created before this time.")
 
     def wanted(self) -> TaskFilter:
         return TaskFilter(
@@ -63,24 +63,30 @@ class BulkRequest(Inbound):
 
     model_config = ConfigDict(json_schema_extra={"examples": [BY_FILTER, BY_IDS]})
 
-    ids: Annotated[list[TaskId], Field(min_length=1, max_length=MOST_IDS)] | None = None
-    filter: BulkFilter | None = None
+    ids: Annotated[list[TaskId], Field(min_length=1, max_length=MOST_IDS)] | None = Field(
+        default=None, description="These tasks."
+    )
+    filter: BulkFilter | None = Field(default=None, description="Those that match.")
     all: bool | None = Field(default=None, description="true, with an empty `filter`: every task is meant.")
     dry_run: bool | None = Field(default=None, description="true: only count.")
 
 
 class OperationLinks(View):
-    self: str
-    cancel: str
+    """Paths of what can be done with it."""
+
+    self: str = Field(description="The operation itself.")
+    cancel: str = Field(description="End it, by `POST`.")
 
 
 class OperationView(View):
     """One verb over many tasks, and how far it has come."""
 
     id: UUID | None = Field(description="null in a dry run, of which nothing is kept.")
-    action: Literal["cancel", "retry", "delete"]
-    state: Literal["running", "done", "cancelled"]
-    dry_run: bool
+    action: Literal["cancel", "retry", "delete"] = Field(description="The verb.")
+    state: Literal["running", "done", "cancelled"] = Field(
+        description="`running` until all were looked at, or somebody cancelled it."
+    )
+    dry_run: bool = Field(description="Whether it only counted.")
     filter: JsonObject | None = Field(description="null where ids were given.")
     total: int | None = Field(description="How many tasks there were, as counted at first; null: too many to count.")
     matched: int = Field(description="Tasks looked at that are meant.")
@@ -89,12 +95,14 @@ class OperationView(View):
         description="How many were not moved, by the state that forbids it; `not_found`: ids of no task."
     )
     is_lower_bound: bool = Field(description="A dry run that stopped counting: there are at least so many.")
-    created_at: datetime | None
-    updated_at: datetime | None
-    finished_at: datetime | None
-    links: OperationLinks | None
+    created_at: datetime | None = Field(description="When it was asked for; null in a dry run.")
+    updated_at: datetime | None = Field(description="When it last came further; null in a dry run.")
+    finished_at: datetime | None = Field(description="When it was over; null until then.")
+    links: OperationLinks | None = Field(description="Where to go on; null in a dry run.")
 
 
 class OperationPage(View):
-    data: list[OperationView]
-    next_cursor: str | None
+    """A page of operations."""
+
+    data: list[OperationView] = Field(description="Newest first.")
+    next_cursor: NextCursor

@@ -14,10 +14,10 @@ SHARE = "Of those that completed or failed, how many completed; null: none did e
 class CountsView(View):
     """Tasks created in the window, by how they stand."""
 
-    submitted: int
-    completed: int
-    failed: int
-    cancelled: int
+    submitted: int = Field(description="All of them.")
+    completed: int = Field(description="Of these, COMPLETED.")
+    failed: int = Field(description="Of these, FAILED.")
+    cancelled: int = Field(description="Of these, CANCELLED.")
     retried: int = Field(description="Took more than one attempt.")
     rate: float = Field(description="Submitted a second.")
     success_share: float | None = Field(description=SHARE)
@@ -26,24 +26,28 @@ class CountsView(View):
 class PercentilesView(View):
     """Seconds; null without samples."""
 
-    p50: float | None
-    p95: float | None
-    p99: float | None
+    p50: float | None = Field(description="The median.")
+    p95: float | None = Field(description="95 of 100 took no longer.")
+    p99: float | None = Field(description="99 of 100 took no longer.")
 
 
 class StatsItem(CountsView):
-    type: str
-    queue: str
+    """The tasks of one type in one queue."""
+
+    type: str = Field(description="The task type.")
+    queue: str = Field(description="The queue.")
     wait: PercentilesView = Field(description="From due to started.")
     run: PercentilesView = Field(description="Of the last attempt.")
 
 
 class StatsView(View):
-    window: float
-    since: datetime
-    until: datetime
-    total: CountsView
-    data: list[StatsItem]
+    """The tasks created in a window."""
+
+    window: float = Field(description="Its length in seconds.")
+    since: datetime = Field(description="Its begin.")
+    until: datetime = Field(description="Its end: the time of the answer.")
+    total: CountsView = Field(description="All types and queues together.")
+    data: list[StatsItem] = Field(description="By type and queue.")
 
 
 class ConfigView(View):

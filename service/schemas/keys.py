@@ -40,10 +40,10 @@ class KeyView(View):
     """A key, without its secret."""
 
     id: str = Field(description="The part of the key before the dot.")
-    name: str
-    scopes: list[ScopeName]
-    created_at: datetime
-    expires_at: datetime | None
+    name: str = Field(description="For people: whose it is, what it is for.")
+    scopes: list[ScopeName] = Field(description="What it may do.")
+    created_at: datetime = Field(description="When it was made.")
+    expires_at: datetime | None = Field(description="When it ends by itself; null: never.")
     last_used_at: datetime | None = Field(description="To a minute or two; null: never.")
     replaced_by: str | None = Field(description="The id of the key it was rotated to.")
 
@@ -55,7 +55,9 @@ class IssuedKeyView(KeyView):
 
 
 class KeyList(View):
-    data: list[KeyView]
+    """The keys of a tenant."""
+
+    data: list[KeyView] = Field(description="Newest first.")
 
 
 CREATED = "2026-03-01T12:00:00.000000Z"

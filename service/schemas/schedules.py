@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from service.schemas.base import Inbound, JsonObject, Name, View
+from service.schemas.base import Inbound, JsonObject, Name, NextCursor, View
 from shared.domain.timing import LONGEST_EVERY, SHORTEST_EVERY
 
 NIGHTLY: dict[str, JsonValue] = {
@@ -55,12 +55,12 @@ class SchedulePatch(Inbound):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"enabled": False}, {"every": 30}]})
 
-    name: Name | None = None
+    name: Name | None = Field(default=None, description="Of one schedule alone.")
     cron: CronText | None = Field(default=None, description=CRON)
     every: Seconds | None = Field(default=None, description=EVERY)
-    timezone: Name | None = None
-    type: Name | None = None
-    input: JsonObject | None = None
+    timezone: Name | None = Field(default=None, description="An IANA name.")
+    type: Name | None = Field(default=None, description="A name from `GET /api/v1/task-types`.")
+    input: JsonObject | None = Field(default=None, description="As the task type's `input_schema` says.")
     queue: Name | None = Field(default=None, description="null: the type's own.")
     enabled: bool | None = Field(default=None, description="false pauses it; true lets it go on with the next tick.")
     catch_up: CatchUpName | None = Field(default=None, description=CATCH_UP)
@@ -71,35 +71,39 @@ class SchedulePatch(Inbound):
 
 
 class ScheduleLinks(View):
-    self: str
-    run: str
-    tasks: str
+    """Paths of what belongs to it."""
+
+    self: str = Field(description="The schedule itself.")
+    run: str = Field(description="Make its task now, by `POST`.")
+    tasks: str = Field(description="The tasks it made.")
 
 
 class ScheduleView(View):
     """A schedule, as it is now."""
 
-    id: UUID
-    name: str
-    cron: str | None
-    every: float | None
-    timezone: str
-    type: str
-    input: JsonObject
-    queue: str | None
-    enabled: bool
-    catch_up: CatchUpName
+    id: UUID = Field(description="Its id.")
+    name: str = Field(description="Its name, which no other has.")
+    cron: str | None = Field(description="When it ticks; null where it has `every`.")
+    every: float | None = Field(description="Seconds from tick to tick; null where it has `cron`.")
+    timezone: str = Field(description="The IANA name that `cron` is read in.")
+    type: str = Field(description="The type of its tasks.")
+    input: JsonObject = Field(description="The input of its tasks.")
+    queue: str | None = Field(description="The queue of its tasks; null: the type's own.")
+    enabled: bool = Field(description="false while it is paused.")
+    catch_up: CatchUpName = Field(description="What becomes of ticks missed in an outage.")
     built_in: bool = Field(description="Maintenance of the service: it can be paused, not changed or deleted.")
     next_run: datetime | None = Field(description="null while it is paused.")
     last_run: datetime | None = Field(description="The last tick it made a task for.")
-    created_at: datetime
-    updated_at: datetime
-    links: ScheduleLinks
+    created_at: datetime = Field(description="When it was made.")
+    updated_at: datetime = Field(description="When it was last changed.")
+    links: ScheduleLinks = Field(description="Where to go on.")
 
 
 class SchedulePage(View):
-    data: list[ScheduleView]
-    next_cursor: str | None
+    """A page of schedules."""
+
+    data: list[ScheduleView] = Field(description="Newest first, those that are built in last.")
+    next_cursor: NextCursor
 
 
 SCHEDULE_ID = "019aa6a0-6b1c-7e2d-8f3a-4b5c6d7e8f90"

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from service.schemas.base import Inbound, Name, View
+from service.schemas.base import Inbound, Name, NextCursor, View
 from service.schemas.tasks import ErrorView, TaskRequest
 from shared.domain.states import Status
 from shared.domain.views import WORKFLOWS_PATH
@@ -45,68 +45,76 @@ class WorkflowRequest(Inbound):
 
     model_config = ConfigDict(json_schema_extra={"examples": [REPORT]})
 
-    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    tasks: Annotated[dict[str, NodeRequest], Field(min_length=1, max_length=MOST_NODES)]
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(default=None, description="For people.")
+    tasks: Annotated[dict[str, NodeRequest], Field(min_length=1, max_length=MOST_NODES)] = Field(
+        description="By names that are unique in the workflow."
+    )
     callback_url: Annotated[str, Field(min_length=1, max_length=2_048)] | None = Field(
         default=None, description="Where the end of the whole is told: https, or a host the operator allows."
     )
 
 
 class WorkflowProgressView(View):
-    percent: float
-    total: int
-    done: int
-    completed: int
-    failed: int
-    cancelled: int
+    """How many of its nodes have ended, and how."""
+
+    percent: float = Field(description="0 to 100: `done` of `total`.")
+    total: int = Field(description="All nodes.")
+    done: int = Field(description="Those that ended.")
+    completed: int = Field(description="Of these, COMPLETED.")
+    failed: int = Field(description="Of these, FAILED.")
+    cancelled: int = Field(description="Of these, CANCELLED.")
 
 
 class WorkflowLinksView(View):
-    self: str
-    cancel: str
-    retry: str
-    deliveries: str
-    tasks: str
+    """Paths of what belongs to it."""
+
+    self: str = Field(description="The workflow itself.")
+    cancel: str = Field(description="Cancel it, by `POST`.")
+    retry: str = Field(description="Do again what did not complete, by `POST`.")
+    deliveries: str = Field(description="Its webhooks.")
+    tasks: str = Field(description="Its tasks.")
 
 
 class WorkflowSummary(View):
     """A workflow without its nodes."""
 
-    id: UUID
-    name: str | None
-    status: Status
+    id: UUID = Field(description="Its id.")
+    name: str | None = Field(description="As it was given.")
+    status: Status = Field(description="Where the whole stands.")
     generation: int = Field(description="Counts the retries of the whole.")
-    cancel_requested: bool
-    progress: WorkflowProgressView
-    created_at: datetime
-    updated_at: datetime
-    finished_at: datetime | None
-    links: WorkflowLinksView
+    cancel_requested: bool = Field(description="Whether somebody wants it to end.")
+    progress: WorkflowProgressView = Field(description="How far it is.")
+    created_at: datetime = Field(description="When it was accepted.")
+    updated_at: datetime = Field(description="When it last changed.")
+    finished_at: datetime | None = Field(description="When all had ended; null until then.")
+    links: WorkflowLinksView = Field(description="Where to go on.")
 
 
 class NodeView(View):
     """A node: `WAITING` for others, or as its task is."""
 
-    status: Status | Literal["WAITING"]
-    type: str
-    after: list[str]
-    on_failure: OnFailure
+    status: Status | Literal["WAITING"] = Field(description="`WAITING` for others, else as its task has it.")
+    type: str = Field(description="Its task type.")
+    after: list[str] = Field(description="The nodes it waits for.")
+    on_failure: OnFailure = Field(description="What happens where one of those did not complete.")
     task: UUID | None = Field(description="Its task, once it may begin.")
-    attempt: int
-    error: ErrorView | None
-    started_at: datetime | None
-    finished_at: datetime | None
+    attempt: int = Field(description="Attempts begun; 0 before the first.")
+    error: ErrorView | None = Field(description="Why it failed; null where it did not.")
+    started_at: datetime | None = Field(description="When its last attempt began.")
+    finished_at: datetime | None = Field(description="When it ended.")
 
 
 class WorkflowView(WorkflowSummary):
     """A workflow, as it is now."""
 
-    nodes: dict[str, NodeView]
+    nodes: dict[str, NodeView] = Field(description="By name, in the order they were given.")
 
 
 class WorkflowPage(View):
-    data: list[WorkflowSummary]
-    next_cursor: str | None
+    """A page of workflows."""
+
+    data: list[WorkflowSummary] = Field(description="Newest first.")
+    next_cursor: NextCursor
 
 
 def _node(status: str, **given: Any) -> dict[str, Any]:

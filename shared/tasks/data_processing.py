@@ -60,7 +60,7 @@ class DataOutput(TaskModel):
     """The resulting table."""
 
     columns: list[str] = Field(description="Column names, in order.")
-    row_count: int
+    row_count: int = Field(description="How many rows follow.")
     rows: list[dict[str, Any]] = Field(
         description="Missing values, NaN and infinity are null; moments ISO 8601; decimals text; bytes base64."
     )

@@ -47,14 +47,14 @@ class ReportInput(TaskModel):
 class ReportFiles(TaskModel):
     """Ids of the stored files: read them at /files/{id}/content."""
 
-    html: UUID
-    csv: UUID
+    html: UUID = Field(description="The page.")
+    csv: UUID = Field(description="The table.")
 
 
 class ReportOutput(TaskModel):
     """Where the report is."""
 
-    files: ReportFiles
+    files: ReportFiles = Field(description="The ids of what was stored.")
     rows: int = Field(description="Lines of the report: one per task type and queue.")
 
 

@@ -51,19 +51,21 @@ class ImageInput(TaskModel):
 class Colour(TaskModel):
     """A colour and how much of the image it covers."""
 
-    color: str = Field(pattern="^#[0-9a-f]{6}$", examples=["#1e90ff"])
-    share: float = Field(ge=0, le=1)
+    color: str = Field(pattern="^#[0-9a-f]{6}$", examples=["#1e90ff"], description="As in CSS.")
+    share: float = Field(ge=0, le=1, description="Of the image, 0 to 1.")
 
 
 class ImageOutput(TaskModel):
     """The facts of the image's first frame, as stored (EXIF rotation not applied)."""
 
-    format: str = Field(examples=["JPEG"])
+    format: str = Field(examples=["JPEG"], description="As Pillow names it.")
     width: int = Field(description="Pixels.")
     height: int = Field(description="Pixels.")
     mode: str = Field(description="Pillow's name of the pixel format.", examples=["RGB"])
-    size_bytes: int
-    exif: dict[str, str | int | float | list[str | int | float]]
+    size_bytes: int = Field(description="Of the file.")
+    exif: dict[str, str | int | float | list[str | int | float]] = Field(
+        description="By the names of the tags; empty where there is none."
+    )
     dominant_colors: list[Colour] = Field(description="Up to five, largest first.")
     perceptual_hash: str = Field(description="64-bit dHash, 16 hexadecimal digits: similar images differ in few bits.")
     description: str | None = Field(

@@ -28,7 +28,7 @@ class FileInput(TaskModel):
 class ArchiveEntry(TaskModel):
     """One entry of an archive, as the archive declares it."""
 
-    name: str
+    name: str = Field(description="Its path in the archive.")
     size: int = Field(description="Bytes unpacked.")
     compressed_size: int | None = Field(default=None, description="Bytes packed; null in tar archives.")
 
@@ -36,10 +36,10 @@ class ArchiveEntry(TaskModel):
 class FileOutput(TaskModel):
     """The facts of a file."""
 
-    name: str
+    name: str = Field(description="As it was uploaded.")
     size: int = Field(description="Bytes.")
     sha256: str = Field(description="Computed anew from the stored bytes, as hexadecimal digits.")
-    media_type: str
+    media_type: str = Field(description="By the first bytes.")
     lines: int | None = Field(default=None, description="Lines of a text file; null for any other.")
     entries: list[ArchiveEntry] | None = Field(
         default=None, description="What a zip, tar or tar.gz holds; null for any other."

@@ -26,7 +26,7 @@ class CalculationInput(TaskModel):
 class CalculationOutput(TaskModel):
     """The operation and what it came to."""
 
-    operation: Operation
+    operation: Operation = Field(description="The one that was asked for.")
     result: int | float = Field(description="Whole for whole a and b, but for divide: that is always a real number.")
 
 

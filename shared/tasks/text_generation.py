@@ -18,8 +18,8 @@ USUAL_TOKENS = 512
 class Message(TaskModel):
     """One turn of the conversation."""
 
-    role: Literal["system", "user", "assistant"]
-    content: Text
+    role: Literal["system", "user", "assistant"] = Field(description="Whose turn it is.")
+    content: Text = Field(description="What was said.")
 
 
 class TextGenerationInput(TaskModel):
@@ -66,20 +66,20 @@ class TextGenerationInput(TaskModel):
 class TokenUsage(TaskModel):
     """Tokens, as the provider counted them."""
 
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
+    prompt_tokens: int = Field(description="Of what was asked.")
+    completion_tokens: int = Field(description="Of the answer.")
+    total_tokens: int = Field(description="Both together.")
 
 
 class TextGenerationOutput(TaskModel):
     """The answer."""
 
-    text: str
+    text: str = Field(description="What the model said.")
     model: str = Field(description="The model that answered.")
     finish_reason: str | None = Field(
         description="Why it ended: stop, length, …; null where the provider says nothing."
     )
-    usage: TokenUsage
+    usage: TokenUsage = Field(description="What it cost.")
 
 
 @task(type="text_generation", queue="ai_processing", timeout=300, max_attempts=4, requires=("ai",))

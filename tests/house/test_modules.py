@@ -22,7 +22,7 @@ NOQA = re.compile(r"#\s*noqa(?!:\s*[A-Z]+\d+)", re.IGNORECASE)
 TYPE_IGNORE = re.compile(r"#\s*type:\s*ignore(?!\[[a-z])", re.IGNORECASE)
 
 OURS = modules(*PACKAGES)
-ALL = modules(*PACKAGES, "tests")
+ALL = modules(*PACKAGES, "reference", "tests")
 
 
 def test_a_module_is_no_longer_than_a_person_can_hold() -> None:

@@ -19,7 +19,7 @@ Aggregate = Literal["sum", "mean", "min", "max", "count", "median", "std"]
 class Describe(TaskModel):
     """Statistics of every column: count, null_count, mean, std, min, quartiles, max."""
 
-    op: Literal["describe"]
+    op: Literal["describe"] = Field(description="The operation.")
 
 
 class Filter(TaskModel):
@@ -29,8 +29,8 @@ class Filter(TaskModel):
         json_schema_extra={"examples": [{"op": "filter", "column": "price", "cmp": ">", "value": 10}]}
     )
 
-    op: Literal["filter"]
-    column: Column
+    op: Literal["filter"] = Field(description="The operation.")
+    column: Column = Field(description="The column that is compared.")
     cmp: Comparison = Field(description="in takes a list; contains looks for a piece of text, exactly as written.")
     value: Scalar | Annotated[list[Scalar], Field(max_length=10_000)] | None = Field(
         description="Of the column's own kind; dates and times as ISO 8601 text; null with == and != only."
@@ -50,16 +50,16 @@ class Filter(TaskModel):
 class Select(TaskModel):
     """Keep these columns, in this order."""
 
-    op: Literal["select"]
-    columns: Columns
+    op: Literal["select"] = Field(description="The operation.")
+    columns: Columns = Field(description="Their names.")
 
 
 class Sort(TaskModel):
     """Order the rows, missing values last. Equal rows keep their order."""
 
-    op: Literal["sort"]
-    by: Column | Columns
-    descending: bool = Field(default=False, strict=True)
+    op: Literal["sort"] = Field(description="The operation.")
+    by: Column | Columns = Field(description="A column, or several: the first decides, the next where it is equal.")
+    descending: bool = Field(default=False, strict=True, description="true: the largest first.")
 
 
 class GroupBy(TaskModel):
@@ -71,8 +71,8 @@ class GroupBy(TaskModel):
         }
     )
 
-    op: Literal["group_by"]
-    by: Columns
+    op: Literal["group_by"] = Field(description="The operation.")
+    by: Columns = Field(description="The columns whose values make a group.")
     aggregate: dict[Column, Aggregate | Annotated[list[Aggregate], Field(min_length=1, max_length=7)]] = Field(
         min_length=1, max_length=1_000, description="Per column one function, or a list. count counts values present."
     )
@@ -81,8 +81,8 @@ class GroupBy(TaskModel):
 class Limit(TaskModel):
     """Keep the first rows."""
 
-    op: Literal["limit"]
-    n: int = Field(strict=True, ge=0, le=INT64_MAX)
+    op: Literal["limit"] = Field(description="The operation.")
+    n: int = Field(strict=True, ge=0, le=INT64_MAX, description="How many rows stay.")
 
 
 Operation = Annotated[Describe | Filter | Select | Sort | GroupBy | Limit, Field(discriminator="op")]
