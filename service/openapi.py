@@ -21,6 +21,7 @@ DESCRIPTION = """
 Submit slow work, get an id in milliseconds; poll, wait for or cancel it.
 Errors are RFC 9457 problems: branch on `code`.
 Times are RFC 3339 in UTC, durations seconds, ids UUIDv7.
+What answers GET answers HEAD, too: the same, without the body.
 As long as no API key exists, only loopback is served, and no key is asked for.
 The scope of the key that a route takes stands in its `security`; `admin` allows everything.
 """

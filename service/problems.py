@@ -124,9 +124,10 @@ async def handle(request: Request, error: Exception) -> Response:
 
 
 def _methods_of(request: Request) -> set[str]:
-    """Every method some route takes at this path."""
+    """Every method some route takes at this path; where one is GET, HEAD is, too."""
     at_path = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
-    return {method for route in at_path if isinstance(route, Route) for method in route.methods or ()}
+    methods = {method for route in at_path if isinstance(route, Route) for method in route.methods or ()}
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 def _of_request(error: Exception) -> Problem | None:

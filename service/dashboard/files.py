@@ -52,12 +52,12 @@ class StaticFile:
 FILES = {path.relative_to(FOLDER).as_posix(): StaticFile.read(path) for path in FOLDER.rglob("*") if path.is_file()}
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
+@router.get("/")
 async def read_index(request: Request) -> Response:
     return _served(request, INDEX)
 
 
-@router.api_route("/dashboard/{name:path}", methods=["GET", "HEAD"])
+@router.get("/dashboard/{name:path}")
 async def read_file(request: Request, name: str) -> Response:
     return _served(request, name)
 

@@ -9,6 +9,7 @@ from service.auth import Authenticator
 from service.middleware.access import Access
 from service.middleware.context import RequestContext
 from service.middleware.errors import Errors
+from service.middleware.head import Head
 from service.middleware.limits import Limits
 from service.rate_limits import RateLimits
 from shared.settings import Settings
@@ -27,8 +28,9 @@ EXPOSED = [
 
 
 def install(app: FastAPI, settings: Settings, authenticator: Authenticator, rates: RateLimits | None) -> None:
-    """Put the chain around ``app``: context → CORS → errors → limits → access → routes."""
+    """Put the chain around ``app``: context → CORS → errors → limits → access → head → routes."""
     # add_middleware puts each one around those before it, so this reads from the inside out.
+    app.add_middleware(Head)
     app.add_middleware(
         Access,
         authenticator=authenticator,
@@ -42,7 +44,7 @@ def install(app: FastAPI, settings: Settings, authenticator: Authenticator, rate
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=EXPOSED,
             max_age=3_600,

@@ -26,7 +26,7 @@ ANSWER_HEADERS: dict[str, dict[str, Any]] = {
     "ETag": {"description": "Changes with the content.", "schema": TEXT},
     "Link": {"description": "The next page, `rel=next`; absent on the last.", "schema": TEXT},
     "WWW-Authenticate": {"description": "The scheme wanted.", "schema": {"type": "string", "enum": ["Bearer"]}},
-    "Allow": {"description": "The methods of this path.", "schema": TEXT, "example": "GET, POST"},
+    "Allow": {"description": "The methods of this path.", "schema": TEXT, "example": "GET, HEAD, POST"},
     "RateLimit": {
         "description": "Where keys are limited: requests left in this window, and seconds to the next one.",
         "schema": TEXT,

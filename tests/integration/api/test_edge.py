@@ -189,12 +189,12 @@ async def test_a_client_that_leaves_takes_its_waiter_along(port: int, stores: St
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("PUT", TASKS, "GET, POST"),
-        ("DELETE", f"{TASKS}/x", "GET"),
+        ("PUT", TASKS, "GET, HEAD, POST"),
+        ("DELETE", f"{TASKS}/x", "GET, HEAD"),
         ("GET", f"{TASKS}/x/cancel", "POST"),
-        ("PATCH", "/api/v1/files/x", "DELETE, GET"),
-        ("POST", "/health/live", "GET"),
-        ("POST", "/docs", "GET"),
+        ("PATCH", "/api/v1/files/x", "DELETE, GET, HEAD"),
+        ("POST", "/health/live", "GET, HEAD"),
+        ("POST", "/docs", "GET, HEAD"),
     ],
 )
 async def test_a_wrong_method_is_told_the_right_ones(
