@@ -48,6 +48,10 @@ class House:
         return Cursors(self.settings, "audit")
 
     @cached_property
+    def delivery_cursors(self) -> Cursors:
+        return Cursors(self.settings, "deliveries")
+
+    @cached_property
     def schedule_cursors(self) -> Cursors:
         return Cursors(self.settings, "schedules")
 

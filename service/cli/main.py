@@ -20,6 +20,7 @@ from service.cli import (
     queues,
     schedules,
     tasks,
+    webhooks,
     workers,
     workflows,
 )
@@ -43,6 +44,7 @@ workflows.register(app)
 fleet.register(app)
 workers.register(app)
 queues.register(app)
+webhooks.register(app)
 audit.register(app)
 inspection.register(app)
 demo.register(app)

@@ -1,4 +1,4 @@
-"""Tables of tasks, task types, queues, workers and keys."""
+"""Tables of tasks, task types, queues, workers, keys and webhooks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.cli.output import cells, columns, compact, one_line, printable, sta
 
 if TYPE_CHECKING:
     from service.client.key_models import AuditEntry, Key
-    from service.client.models import Operation, Queue, Schedule, Task, TaskType, Worker
+    from service.client.models import Delivery, Operation, Queue, Schedule, Task, TaskType, Worker
     from service.client.operator_models import Counts, Stats
     from service.client.workflow_models import Workflow
 
@@ -174,6 +174,16 @@ def audit_list(entries: Iterable[AuditEntry]) -> Table:
     for entry in entries:
         details = ", ".join(f"{name}={compact(value)}" for name, value in entry.details.items())
         table.add_row(*cells((at(entry.at), entry.key or "", entry.action, entry.target, details)))
+    return table
+
+
+def delivery_list(deliveries: Iterable[Delivery]) -> Table:
+    table = columns("ID", "EVENT", "OF", "STATE", "ATTEMPTS", "LAST ANSWER", "NEXT", "TO")
+    for one in deliveries:
+        last = one.attempts[-1] if one.attempts else None
+        answered = "" if last is None else last.status or last.error or "no answer"
+        row = (one.id, one.type, one.task or one.workflow or "", one.state, one.attempt, answered)
+        table.add_row(*cells((*row, at(one.due_at), one.url)))
     return table
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from service.client.calls import Call, Flow, exchange
 from service.client.models import Page, Purge, Queue, Worker
-from service.client.operator_models import Stats
+from service.client.operator_models import Minute, Stats
 
 QUEUES = "/api/v1/queues"
 PURGE_PATIENCE = 30.0
@@ -55,6 +55,12 @@ def stats(window: int = 3_600) -> Flow[Stats]:
     return exchange(
         Call("GET", path, lambda reply: Stats.model_validate_json(reply.body), params={"window": window}, patience=30)
     )
+
+
+def throughput() -> Flow[list[Minute]]:
+    """How many tasks ended in each whole minute of the last hour, oldest first; empty while Redis is away."""
+    path = "/api/v1/stats/throughput"
+    return exchange(Call("GET", path, lambda reply: Page[Minute].model_validate_json(reply.body).data))
 
 
 def config() -> Flow[dict[str, Any]]:

@@ -46,3 +46,11 @@ class Stats(Answer):
     until: datetime | None = None
     total: Counts = Counts()
     data: list[TypeStats] = Field(default_factory=list)
+
+
+class Minute(Answer):
+    """How many tasks ended in the minute that began at ``since``. ``rate``: a second."""
+
+    since: datetime
+    ended: int
+    rate: float = 0.0

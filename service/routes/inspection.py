@@ -1,4 +1,4 @@
-"""What an operator looks into: statistics of a window, and the settings in force."""
+"""What an operator looks into: statistics of a window, throughput by the minute, the settings in force."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from starlette.responses import Response
 from service.dependencies import Admin, Reader
 from service.effective import effective
 from service.problems import Problem
-from service.schemas.inspection import ConfigView, StatsView
+from service.schemas.inspection import ConfigView, StatsView, ThroughputView
 from service.strict_route import StrictRoute
 from service.views import json_answer
 from shared.domain.run import StatsRow
+from shared.queue.queues import served_queues
+from shared.queue.stats import minutes
 from shared.queue.stats import window as stats_of
 
 router = APIRouter(prefix="/api/v1", tags=["system"], route_class=StrictRoute)
 
-HOUR, LONGEST = 3_600, 31 * 86_400
+MINUTE, HOUR, LONGEST = 60, 3_600, 31 * 86_400
 Window = Annotated[int, Query(ge=1, le=LONGEST, description="Seconds up to now.")]
 
 
@@ -38,6 +40,20 @@ async def read_stats(caller: Reader, window: Window = HOUR) -> Response:
     total = _counts(rows, window)
     data = [_item(row, window) for row in rows]
     return json_answer({"window": float(window), "since": since, "until": until, "total": total, "data": data})
+
+
+@router.get(
+    "/stats/throughput",
+    summary="Throughput of the last hour",
+    response_model=ThroughputView,
+    response_description="A point for each whole minute, oldest first.",
+)
+async def read_throughput(caller: Reader) -> Response:
+    """How many tasks ended in each minute, retries not counted. Kept in Redis: `data` is empty while it is away."""
+    queues = served_queues(caller.house.registry, caller.house.settings.queues)
+    found = await minutes(caller.stores, caller.tenant_id, queues)
+    points = [{"since": since, "ended": ended, "rate": round(ended / MINUTE, 3)} for since, ended in found]
+    return json_answer({"step": MINUTE, "data": points})
 
 
 @router.get("/config", summary="Settings in force", response_model=ConfigView, response_description="Secrets masked.")

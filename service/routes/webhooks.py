@@ -1,26 +1,28 @@
-"""Webhooks: what became of a task's events, sending one again, and the secret that signs them."""
+"""Webhooks: what became of events, sending one again, and the secret that signs them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from service.dependencies import NO_BODY, Admin, Caller, Reader, Writer
+from service.pagination import DEFAULT_LIMIT, Cursor, Limit, next_link
 from service.problems import Problem
 from service.schemas.bodies import NOTHING
 from service.schemas.responses import problems
-from service.schemas.webhooks import DeliveryList, DeliveryView, WebhookSecretView
+from service.schemas.webhooks import DeliveryList, DeliveryPage, DeliveryView, WebhookSecretView
 from service.strict_route import StrictRoute
 from service.views import json_answer
-from shared.domain.webhooks import Delivery
+from shared.domain.webhooks import Delivery, DeliveryState
 from shared.queue.webhook_secrets import WebhookSecret, rotate_secret, valid_secrets
-from shared.queue.webhooks import deliveries_of, replay
+from shared.queue.webhooks import deliveries_of, delivery_page, replay
 
 router = APIRouter(prefix="/api/v1", tags=["webhooks"], route_class=StrictRoute)
 
+DELIVERIES_PATH = "/api/v1/deliveries"
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -35,6 +37,29 @@ async def read_deliveries(caller: Reader, task_id: UUID) -> Response:
     """Every webhook of the task, oldest first, with its last attempts. Empty without a `callback_url`."""
     found = await deliveries_of(caller.stores, caller.tenant_id, task_id)
     return json_answer({"data": [delivery_view(delivery) for delivery in found]})
+
+
+@router.get(
+    "/deliveries",
+    summary="List webhooks",
+    response_model=DeliveryPage,
+    response_description="A page, newest first.",
+)
+async def read_all_deliveries(
+    request: Request,
+    caller: Reader,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+    state: Annotated[list[DeliveryState] | None, Query(description="Any of these; repeat the parameter.")] = None,
+) -> Response:
+    """The webhooks of all tasks and workflows, newest first. `state=failed` are those that nobody tries any more."""
+    cursors = caller.house.delivery_cursors
+    before = cursors.read(cursor)
+    found = await delivery_page(caller.stores, caller.tenant_id, state or (), limit=limit + 1, before=before)
+    page, rest = found[:limit], found[limit:]
+    next_cursor = cursors.write(page[-1].id) if rest else None
+    headers = next_link(DELIVERIES_PATH, request.query_params.multi_items(), next_cursor) if next_cursor else None
+    return json_answer({"data": [delivery_view(one) for one in page], "next_cursor": next_cursor}, headers=headers)
 
 
 @router.post(

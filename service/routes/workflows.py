@@ -59,7 +59,7 @@ async def create_workflow(request: Request, caller: Writer, body: WorkflowReques
     digest = digest_of("POST", request.url.path, await request.json())
     answer = await once(caller.stores, caller.tenant_id, key, digest, create, within=LONG_SECONDS)
     if not answer.is_replay:
-        workflows.hint(caller.stores, stored[0].fresh)
+        workflows.announce(caller.stores, stored[0].fresh)
     return answered(answer)
 
 

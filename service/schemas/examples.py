@@ -209,6 +209,7 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[int, Any]] = {
     ("PATCH", "/api/v1/schedules/{schedule_id}"): {200: {**SCHEDULE, "enabled": False, "next_run": None}},
     ("POST", "/api/v1/schedules/{schedule_id}/run"): {201: WAITING, 200: RUNNING},
     ("GET", "/api/v1/tasks/{task_id}/deliveries"): {200: {"data": [DELIVERY]}},
+    ("GET", "/api/v1/deliveries"): {200: {"data": [DELIVERY], "next_cursor": None}},
     ("POST", "/api/v1/deliveries/{delivery_id}/replay"): {
         200: {**DELIVERY, "state": "waiting", "due_at": FINISHED, "finished_at": None}
     },
@@ -243,6 +244,7 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[int, Any]] = {
     ("POST", "/api/v1/keys/{key_id}/rotate"): {201: KEY_ROTATED},
     ("GET", "/api/v1/audit"): {200: {"data": [AUDIT], "next_cursor": None}},
     ("GET", "/api/v1/stats"): {200: STATS},
+    ("GET", "/api/v1/stats/throughput"): {200: {"step": 60, "data": [{"since": CREATED, "ended": 120, "rate": 2.0}]}},
     ("GET", "/api/v1/config"): {200: CONFIG},
     ("GET", "/health/live"): {200: {"status": "ok"}},
     ("GET", "/health/ready"): {

@@ -50,6 +50,21 @@ class StatsView(View):
     data: list[StatsItem] = Field(description="By type and queue.")
 
 
+class ThroughputMinute(View):
+    """What one minute did."""
+
+    since: datetime = Field(description="When the minute began.")
+    ended: int = Field(description="Tasks that ended in it.")
+    rate: float = Field(description="Ended a second.")
+
+
+class ThroughputView(View):
+    """The last hour, by the minute."""
+
+    step: int = Field(description="Seconds of one point.")
+    data: list[ThroughputMinute] = Field(description="Whole minutes, oldest first.")
+
+
 class ConfigView(View):
     """The settings in force in the process that answers."""
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service.schemas.base import View
+from service.schemas.base import NextCursor, View
 from shared.domain.webhooks import DeliveryState
 
 
@@ -41,6 +41,13 @@ class DeliveryList(View):
     """The webhooks of a task or workflow."""
 
     data: list[DeliveryView] = Field(description="Oldest first.")
+
+
+class DeliveryPage(View):
+    """Webhooks of all tasks and workflows."""
+
+    data: list[DeliveryView] = Field(description="Newest first.")
+    next_cursor: NextCursor
 
 
 class RetiringSecretView(View):

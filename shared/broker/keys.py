@@ -55,7 +55,8 @@ NOTES_TTL_SECONDS = 60
 FEED_MAX_ENTRIES = 10_000
 LISTENING_TTL_SECONDS = 60
 """How long after its last reader a tenant's feed is still written: a reader may come back and miss nothing."""
-THROUGHPUT_TTL_SECONDS = 120
+THROUGHPUT_TTL_SECONDS = 3_720
+"""An hour is looked back on, by those who open a chart."""
 
 is_id = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 """Whether bytes out of Redis are a task's id as we write it. Anybody may have put something else there."""

@@ -14,6 +14,7 @@ from shared.broker.keys import THROUGHPUT_TTL_SECONDS, throughput_key
 BUCKET_SECONDS = 10
 BUCKETS = 6
 """Whole buckets that are looked back on, beside the one that fills."""
+MINUTE, MINUTES = 60, 60
 
 
 async def count_ended(broker: Broker, ended: Mapping[tuple[int, str], int]) -> bool:
@@ -45,3 +46,24 @@ async def throughput(broker: Broker, tenant_id: int, queues: Sequence[str]) -> d
     seconds = BUCKETS * BUCKET_SECONDS + filling
     sums = (counts[start : start + len(buckets)] for start in range(0, len(counts), len(buckets)))
     return {queue: round(sum(int(n or 0) for n in own) / seconds, 3) for queue, own in zip(queues, sums, strict=True)}
+
+
+async def past_hour(broker: Broker, tenant_id: int, queues: Sequence[str]) -> list[tuple[int, int]] | None:
+    """(seconds since 1970, how many ended) of each whole minute of the last hour, oldest first; None: Redis is away."""
+    now = await redis_seconds(broker)
+    if now is None:
+        return None
+    until = int(now // MINUTE) * MINUTE
+    since = until - MINUTES * MINUTE
+    pipe = broker.results.pipeline(transaction=False)
+    for queue in queues:
+        buckets = range(since // BUCKET_SECONDS, until // BUCKET_SECONDS)
+        pipe.mget([throughput_key(tenant_id, queue, bucket) for bucket in buckets])
+    counts = await broker.guarded(pipe.execute())
+    if counts is None:
+        return None
+    ended = dict.fromkeys(range(since, until, MINUTE), 0)
+    for own in counts:
+        for place, count in enumerate(own):
+            ended[since + place * BUCKET_SECONDS // MINUTE * MINUTE] += int(count or 0)
+    return list(ended.items())

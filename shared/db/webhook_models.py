@@ -71,5 +71,6 @@ class WebhookDeliveryRow(Base):
             unique=True,
             postgresql_where=text("workflow_id IS NOT NULL"),
         ),
+        Index("webhook_deliveries_list", "tenant_id", "state", "id"),
         Index("webhook_deliveries_held", "tenant_id", "endpoint", postgresql_where=text("lease IS NOT NULL")),
     )

@@ -13,7 +13,7 @@ from shared.db.statements.settle import Settled, Settlement
 from shared.domain.happenings import Happening, moved, name_of
 from shared.domain.task import Task
 from shared.queue.stores import Stores
-from shared.queue.workflows import hint as hint_released
+from shared.queue.workflows import announce as announce_released
 
 __all__ = ["Settled", "Settlement", "expire", "settle"]
 
@@ -34,7 +34,7 @@ async def settle(stores: Stores, settlements: Sequence[Settlement]) -> list[Sett
     stores.feed.tell(_happening(s, now) for s in settlements if (now := written.get(s.id)))
     stores.announce(finals)
     stores.hint([hint for t in written.values() if t.limits or t.status.is_waiting for hint in _hints(t)])
-    hint_released(stores, released)
+    announce_released(stores, released)
     return [written.get(s.id) for s in settlements]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
+from shared.broker.throughput import past_hour
 from shared.db.session import LONG_SECONDS
 from shared.db.statements import hourly_stats, retention
 from shared.db.statements import stats as statements
@@ -23,3 +25,9 @@ async def window(stores: Stores, tenant_id: int, since: datetime, until: datetim
         if since < kept_since:
             rows += await hourly_stats.window(session, tenant_id, since, min(until, kept_since))
     return merged(rows)
+
+
+async def minutes(stores: Stores, tenant_id: int, queues: Sequence[str]) -> list[tuple[datetime, int]]:
+    """Each whole minute of the last hour, oldest first, and how many tasks ended in it; none while Redis is away."""
+    found = await past_hour(stores.broker, tenant_id, queues)
+    return [(datetime.fromtimestamp(since, UTC), ended) for since, ended in found or ()]

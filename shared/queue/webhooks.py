@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -106,6 +107,20 @@ async def deliveries_of_workflow(stores: Stores, tenant_id: int, workflow_id: UU
         if not found and await workflows.get(session, tenant_id, workflow_id) is None:
             raise NotFound
     return found
+
+
+async def delivery_page(
+    stores: Stores,
+    tenant_id: int,
+    states: Collection[DeliveryState] = (),
+    *,
+    limit: int,
+    before: UUID | None = None,
+) -> list[Delivery]:
+    """The tenant's deliveries in one of ``states`` (none named: in any), newest first. Raises: StoreUnavailable."""
+    wanted = frozenset(states or DeliveryState)
+    async with stores.db.autocommit() as session:
+        return await statements.page(session, tenant_id, wanted, limit=limit, before=before)
 
 
 async def replay(stores: Stores, tenant_id: int, delivery_id: UUID, by: Actor | None = None) -> Delivery:

@@ -19,6 +19,8 @@ from shared.db.statements import workflow_moves as moves
 from shared.db.statements import workflows as statements
 from shared.db.statements.workflow_moves import Fresh
 from shared.domain.errors import Conflict, NotFound
+from shared.domain.happenings import Happening, Name
+from shared.domain.states import Status
 from shared.domain.task import Task
 from shared.domain.workflow import NewWorkflow, Node, Workflow
 from shared.queue.stores import Stores
@@ -29,7 +31,7 @@ UNFINISHED_AT_ONCE = 50
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A workflow with its nodes; ``fresh`` are tasks to be hinted once it is committed."""
+    """A workflow with its nodes; ``fresh`` are tasks to be announced once it is committed."""
 
     workflow: Workflow
     nodes: list[Node]
@@ -37,22 +39,23 @@ class Shown:
 
 
 async def submit(stores: Stores, tenant_id: int, new: NewWorkflow) -> Shown:
-    """Store a workflow and hint the tasks it begins with. Raises: StoreUnavailable, Unstorable."""
+    """Store a workflow and announce the tasks it begins with. Raises: StoreUnavailable, Unstorable."""
     async with stores.db.transaction(within=LONG_SECONDS) as session:
         stored = await store(session, tenant_id, new)
-    hint(stores, stored.fresh)
+    announce(stores, stored.fresh)
     return stored
 
 
 async def store(session: AsyncSession, tenant_id: int, new: NewWorkflow) -> Shown:
-    """Only store, in the transaction of ``session``; the caller hints after its commit."""
+    """Only store, in the transaction of ``session``; the caller announces after its commit."""
     await statements.insert(session, tenant_id, new)
     shown = await _shown(session, tenant_id, new.id)
     return replace(shown, fresh=await moves.waiting(session, tenant_id, new.id))
 
 
-def hint(stores: Stores, fresh: Sequence[Fresh]) -> None:
-    """Hint committed tasks: behind the answer, droppable."""
+def announce(stores: Stores, fresh: Sequence[Fresh]) -> None:
+    """Tell of committed tasks, and hint them: behind the answer, droppable."""
+    stores.feed.tell(_submitted(task) for task in fresh if task.is_made)
     stores.hint([hint_of(t.id, t.queue, t.priority, t.limits, t.delay_ms) for t in fresh])
 
 
@@ -102,8 +105,13 @@ async def retry(stores: Stores, tenant_id: int, workflow_id: UUID) -> Shown:
     if not is_begun:
         status = shown.workflow.status
         raise Conflict(f"The workflow is {status}: only FAILED or CANCELLED ones can be retried.")
-    hint(stores, fresh)
+    announce(stores, fresh)
     return shown
+
+
+def _submitted(task: Fresh) -> Happening:
+    status = Status.SCHEDULED if task.delay_ms else Status.PENDING
+    return Happening(Name.SUBMITTED, task.tenant_id, task.id, task.type, task.queue, status, attempt=0, generation=1)
 
 
 async def _shown(session: AsyncSession, tenant_id: int, workflow_id: UUID) -> Shown:

@@ -397,6 +397,12 @@ WEBHOOKS = [
         "a delivery was begun a second time",
     ),
     Guard(
+        "tenant in the list of webhooks",
+        Sql(f"{CARRY}:PAGE", "d.tenant_id = :tenant_id AND", "CAST(:tenant_id AS integer) > 0 AND"),
+        webhooks.another_tenant_lists,
+        "a tenant saw another's webhooks",
+    ),
+    Guard(
         "end by 410",
         Sql(f"{CARRY}:RECORD", "WHERE :state = 'gone' AND", "WHERE :state = 'none' AND"),
         webhooks.a_receiver_wants_no_more,

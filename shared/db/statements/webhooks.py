@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ MOST_KEPT = 20
 """Attempts kept of one delivery: a person may replay it without end."""
 FIRST = (0, "")
 """Before every tenant and endpoint."""
+LAST_ID = UUID(int=2**128 - 1)
 
 # What became due, and what was held for too long. ``due_at`` of a held delivery is the end of its lease.
 STAGE = text("""
@@ -109,6 +111,18 @@ OF_WORKFLOW = text(f"""
     WHERE d.workflow_id = :workflow_id AND d.tenant_id = :tenant_id ORDER BY d.generation
 """)
 
+# Each state is a run of its own in the index: whatever is asked for, a page of each is all that is read. Compared and
+# ordered as pairs, or the planner would walk the primary key and look for a rare state among all the others.
+PAGE = text(f"""
+    SELECT one.* FROM unnest(CAST(:states AS text[])) AS wanted (state) CROSS JOIN LATERAL (
+        SELECT {COLUMNS} FROM webhook_deliveries d
+        WHERE d.tenant_id = :tenant_id AND (d.state, d.id) < (wanted.state, :before)
+              AND (d.state, d.id) >= (wanted.state, CAST('00000000-0000-0000-0000-000000000000' AS uuid))
+        ORDER BY d.state DESC, d.id DESC LIMIT :limit
+    ) one
+    ORDER BY one.id DESC LIMIT :limit
+""")
+
 FIND = text("SELECT id FROM webhook_deliveries WHERE id = :id AND tenant_id = :tenant_id")
 
 # One that is under way is left alone: two attempts of it at once would help nobody.
@@ -180,6 +194,15 @@ async def of_task(session: AsyncSession, tenant_id: int, task_id: UUID) -> list[
 async def of_workflow(session: AsyncSession, tenant_id: int, workflow_id: UUID) -> list[Delivery]:
     """A workflow's own deliveries, by generation."""
     rows = await session.execute(OF_WORKFLOW, {"workflow_id": workflow_id, "tenant_id": tenant_id})
+    return [_delivery(row) for row in rows.mappings()]
+
+
+async def page(
+    session: AsyncSession, tenant_id: int, states: Collection[DeliveryState], *, limit: int, before: UUID | None
+) -> list[Delivery]:
+    """A tenant's deliveries in one of ``states``, newest first, ids below ``before``."""
+    wanted = {"states": [state.value for state in states], "before": before or LAST_ID, "limit": limit}
+    rows = await session.execute(PAGE, {"tenant_id": tenant_id, **wanted})
     return [_delivery(row) for row in rows.mappings()]
 
 

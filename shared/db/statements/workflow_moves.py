@@ -77,18 +77,22 @@ RESET = text("""
     RETURNING n.name, n.pending
 """)
 
-FRESH = """t.id, t.queue, t.priority, t.limits,
+FRESH = """t.id, t.tenant_id, t.type, t.queue, t.priority, t.limits,
     GREATEST(0, round(EXTRACT(EPOCH FROM t.run_at - now()) * 1000))::integer AS delay_ms"""
 
+# A task is made in the transaction that ends the last of those before it: so its time is that end's.
 RELEASED = text(f"""
-    SELECT {FRESH} FROM workflow_nodes d CROSS JOIN LATERAL unnest(d.successors) AS s (name)
+    SELECT {FRESH}, bool_or(t.created_at = e.updated_at) AS is_made
+    FROM workflow_nodes d CROSS JOIN LATERAL unnest(d.successors) AS s (name)
+    JOIN tasks e ON e.id = d.task_id AND e.tenant_id = d.tenant_id
     JOIN workflow_nodes n ON n.workflow_id = d.workflow_id AND n.name = s.name
     JOIN tasks t ON t.id = n.task_id AND t.tenant_id = n.tenant_id AND t.status = 'PENDING'
     WHERE d.task_id = ANY(CAST(:ended AS uuid[]))
+    GROUP BY t.id
 """)
 
 WAITING = text(f"""
-    SELECT {FRESH} FROM workflow_nodes n
+    SELECT {FRESH}, true AS is_made FROM workflow_nodes n
     JOIN tasks t ON t.id = n.task_id AND t.tenant_id = n.tenant_id AND t.status = 'PENDING'
     WHERE n.workflow_id = :id AND n.tenant_id = :tenant_id AND n.state = 'RELEASED'
 """)
@@ -110,13 +114,16 @@ PRUNE = text("""
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """A task that waits, and may not have been hinted."""
+    """A task that waits, and may not have been hinted. ``is_made``: nobody else has told of it, either."""
 
     id: UUID
+    tenant_id: int
+    type: str
     queue: str
     priority: int
     limits: str
     delay_ms: int
+    is_made: bool
 
 
 async def cancel(session: AsyncSession, tenant_id: int, workflow_id: UUID) -> bool:

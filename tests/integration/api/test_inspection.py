@@ -6,7 +6,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from service.schemas.inspection import ConfigView, StatsView
+from service.schemas.inspection import ConfigView, StatsView, ThroughputView
+from shared.broker.clock import redis_seconds
+from shared.broker.keys import throughput_key
 from shared.db.statements import keys as key_statements
 from shared.db.statements.keys import StoredKey
 from shared.domain.verdict import TaskError, completed, failed
@@ -55,6 +57,17 @@ async def test_what_was_created_before_the_window_does_not_count(api: httpx.Asyn
 @pytest.mark.parametrize("window", ["0", "-1", "x", "2678401", "1.5"])
 async def test_a_window_that_is_none_is_refused(api: httpx.AsyncClient, window: str) -> None:
     assert_problem(await api.get(f"/api/v1/stats?window={window}"), 422, "validation_error", "window")
+
+
+async def test_throughput_is_told_by_the_minute(api: httpx.AsyncClient, stores: Stores) -> None:
+    now = await redis_seconds(stores.broker)
+    assert now is not None
+    bucket = (int(now // 60) * 60 - 60) // 10
+    await stores.broker.results.set(throughput_key(1, "demo_tasks", bucket), 30, ex=60)
+    answer = (await api.get("/api/v1/stats/throughput")).json()
+    told = ThroughputView.model_validate(answer)
+    assert (told.step, len(told.data)) == (60, 60)
+    assert [(minute.ended, minute.rate) for minute in told.data if minute.ended] == [(30, 0.5)]
 
 
 async def test_settings_are_shown_without_their_secrets(api: httpx.AsyncClient, settings: Settings) -> None:

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from service.app import build
 from service.dependencies import House
+from service.schemas.webhooks import DeliveryPage
 from shared.db.statements import keys as statements
 from shared.db.statements.keys import StoredKey
 from shared.domain.task import DEFAULT_TENANT
@@ -50,6 +51,33 @@ async def test_a_tasks_deliveries_are_listed_with_their_attempts(api: httpx.Asyn
     [delivered] = await deliveries(api, task_id)
     assert (delivered["id"], delivered["state"], delivered["due_at"]) == (waiting["id"], "delivered", None)
     assert [(a["status"], a["duration"]) for a in delivered["attempts"]] == [(204, 0.2)]
+
+
+async def test_deliveries_of_all_tasks_are_listed_newest_first_and_by_state(
+    api: httpx.AsyncClient, stores: Stores
+) -> None:
+    tasks = [await ended(api) for _ in range(5)]
+    for status in (204, 410):  # the oldest two
+        [held] = await claim(stores, most=1)
+        await record(stores, held, Attempted(status, None, 0.2))
+    listed = (await api.get("/api/v1/deliveries")).json()
+    assert DeliveryPage.model_validate(listed).next_cursor is None
+    assert [one["task"] for one in listed["data"]] == tasks[::-1]
+    seen: list[str] = []
+    page = "/api/v1/deliveries?limit=2&state=waiting&state=gone&state=gone"
+    while page:
+        answer = await api.get(page)
+        seen += [one["state"] for one in answer.json()["data"]]
+        page = answer.links["next"]["url"] if "next" in answer.links else ""
+    assert seen == ["waiting", "waiting", "waiting", "gone"]
+    assert (await api.get("/api/v1/deliveries?state=failed")).json() == {"data": [], "next_cursor": None}
+
+
+async def test_a_list_of_deliveries_is_asked_for_in_the_right_words(api: httpx.AsyncClient) -> None:
+    path = "/api/v1/deliveries"
+    assert_problem(await api.get(f"{path}?state=lost"), 422, "validation_error", "state")
+    assert_problem(await api.get(f"{path}?limit=201"), 422, "validation_error", "limit")
+    assert_problem(await api.get(f"{path}?cursor=AAAA"), 400, "invalid_cursor")
 
 
 async def test_a_task_without_a_callback_has_no_deliveries(api: httpx.AsyncClient) -> None:

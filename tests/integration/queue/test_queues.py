@@ -11,6 +11,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
+from shared.broker.clock import redis_seconds
+from shared.broker.keys import THROUGHPUT_TTL_SECONDS, throughput_key
 from shared.broker.throughput import count_ended
 from shared.db.statements import queues as statements
 from shared.domain.errors import NotFound
@@ -21,6 +23,7 @@ from shared.queue import queues
 from shared.queue.claim import Claimant, claim_hinted, claim_next
 from shared.queue.lookup import get_task, wait_final
 from shared.queue.queues import QueueState, list_queues, pause, purge, resume, would_purge
+from shared.queue.stats import minutes
 from shared.queue.stores import Stores
 from shared.queue.submit import submit
 from shared.settings import Settings
@@ -94,11 +97,31 @@ async def test_throughput_is_what_ended_lately_and_unknown_without_redis(stores:
     assert rate is not None
     assert 300 / 70 <= rate <= 300 / 60
     for key in await stores.broker.results.keys("throughput:*"):
-        assert 0 < await stores.broker.results.ttl(key) <= 120
+        assert 0 < await stores.broker.results.ttl(key) <= THROUGHPUT_TTL_SECONDS
     nowhere = f"redis://127.0.0.1:{free_port()}/0"
     away = Settings(_env_file=None, **{**settings.model_dump(), "redis_url": nowhere, "redis_result_url": nowhere})
     async with Stores(away, pool_size=1, overflow=0, application="tests") as alone:
         assert (await of(alone)).throughput is None
+
+
+async def test_the_last_hour_is_told_by_the_minute(stores: Stores, settings: Settings) -> None:
+    now = await redis_seconds(stores.broker)
+    assert now is not None
+    whole = int(now // 60) * 60
+    for ago, queue, count in ((60, QUEUE, 5), (60, "urgent", 2), (110, QUEUE, 3), (3_600, QUEUE, 1), (3_700, QUEUE, 9)):
+        key = throughput_key(OURS, queue, (whole - ago) // 10)
+        await stores.broker.results.set(key, count, ex=THROUGHPUT_TTL_SECONDS)
+    await stores.broker.results.set(throughput_key(THEIRS, QUEUE, (whole - 60) // 10), 100, ex=60)
+    found = await minutes(stores, OURS, [QUEUE, "urgent"])
+    assert [at.timestamp() for at, _ in found] == [found[0][0].timestamp() + 60 * n for n in range(60)]
+    counted = {whole - int(at.timestamp()): ended for at, ended in found if ended}
+    later = int(await redis_seconds(stores.broker) or 0) // 60 * 60 - whole  # the minute may be over meanwhile
+    assert counted == {60: 7, 120: 3, **({} if later else {3_600: 1})}
+    assert {ended for _, ended in await minutes(stores, OURS, [])} == {0}
+    nowhere = f"redis://127.0.0.1:{free_port()}/0"
+    away = Settings(_env_file=None, **{**settings.model_dump(), "redis_url": nowhere, "redis_result_url": nowhere})
+    async with Stores(away, pool_size=1, overflow=0, application="tests") as alone:
+        assert await minutes(alone, OURS, [QUEUE]) == []
 
 
 async def test_a_queue_of_nobody_is_not_found(stores: Stores) -> None:

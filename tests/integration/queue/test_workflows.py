@@ -12,7 +12,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from shared.db.statements import workflow_moves
 from shared.domain.errors import Conflict, NotFound
+from shared.domain.happenings import Happening, Name
 from shared.domain.operations import BulkAction
 from shared.domain.states import Status
 from shared.domain.task import ClaimedTask, Task, TaskFilter
@@ -106,6 +108,33 @@ async def test_an_end_hints_what_it_released(stores: Stores, monkeypatch: pytest
     monkeypatch.setattr(stores, "hint", lambda hints: hinted.extend(one.task_id for one in hints))
     await ended(stores, runs["a"], DONE)
     assert hinted == [await task_of(stores, flow, "b")]
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["in one settle", "in two"])
+async def test_a_node_is_told_of_once_when_its_task_is_made(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    told: list[Happening] = []
+    monkeypatch.setattr(stores.feed, "tell", told.extend)
+    flow = await submitted(stores, {"a": {}, "b": {}, "c": {"after": ["a", "b"]}, "d": {"after": ["b"], "delay": 60.0}})
+    runs = await claimed(stores, flow)
+    ends = [Settlement(TENANT, runs[name].id, runs[name].lease, DONE, None) for name in "ab"]
+    for settlements in [ends] if at_once else [[one] for one in ends]:
+        await settle(stores, settlements)
+    made = [(one.id, str(one.status)) for one in told if one.name is Name.SUBMITTED]
+    due = [(await task_of(stores, flow, name), "PENDING") for name in "abc"]
+    assert sorted(made) == sorted([*due, (await task_of(stores, flow, "d"), "SCHEDULED")])
+
+
+async def test_of_two_ends_the_one_that_made_a_task_tells_of_it(stores: Stores) -> None:
+    """Each settle asks what it released once it is committed: the first may ask after the second."""
+    flow = await submitted(stores, {"a": {}, "b": {}, "c": {"after": ["a", "b"]}})
+    runs = await claimed(stores, flow)
+    for name in "ab":
+        await ended(stores, runs[name], DONE)
+    async with stores.db.autocommit() as session:
+        found = {name: await workflow_moves.released(session, [runs[name].id]) for name in "ab"}
+    assert {name: [one.is_made for one in fresh] for name, fresh in found.items()} == {"a": [False], "b": [True]}
 
 
 async def settling(stores: Stores, flow: UUID) -> None:

@@ -10,7 +10,7 @@ from shared.domain.errors import Conflict
 from shared.domain.verdict import completed
 from shared.domain.webhooks import Attempted, Delivery, DeliveryState
 from shared.queue.stores import Stores
-from shared.queue.webhooks import MOST_OF_A_LANE, claim, deliveries_of, record, replay
+from shared.queue.webhooks import MOST_OF_A_LANE, claim, deliveries_of, delivery_page, record, replay
 from tests.support.scenes.making import ended, execute, running
 from tests.support.verbs import TENANT, until_met, within
 
@@ -73,6 +73,11 @@ async def a_replay_comes_in_the_middle(stores: Stores) -> None:
     await claim(stores, most=1)
     [refusal] = await asyncio.gather(replay(stores, TENANT, (await only(stores, task_id)).id), return_exceptions=True)
     assert isinstance(refusal, Conflict), "a delivery was begun a second time"
+
+
+async def another_tenant_lists(stores: Stores) -> None:
+    await told(stores)
+    assert await delivery_page(stores, TENANT + 1, limit=10) == [], "a tenant saw another's webhooks"
 
 
 async def a_receiver_wants_no_more(stores: Stores) -> None:

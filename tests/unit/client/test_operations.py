@@ -65,3 +65,10 @@ async def test_the_same_awaited(api: FakeApi, async_client: AsyncClient) -> None
     assert not (await async_client.resume_queue("urgent")).paused
     assert (await async_client.purge_queue("demo_tasks")).cancelled == 1
     assert (await async_client.drain_worker("w1")).state == "draining"
+
+
+async def test_throughput_comes_by_the_minute(api: FakeApi, async_client: AsyncClient) -> None:
+    minutes = [{"since": "2026-03-01T12:00:00Z", "ended": 30, "rate": 0.5}]
+    api.answer("GET", "/api/v1/stats/throughput", 200, {"step": 60, "data": minutes})
+    [minute] = await async_client.throughput()
+    assert (minute.ended, minute.rate, minute.since.minute) == (30, 0.5, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from service.client import AsyncClient, Client, ConflictError
@@ -36,6 +38,15 @@ def test_deliveries_are_read_and_replayed(api: FakeApi, client: Client) -> None:
     assert (found.id, found.state, found.attempts[0].status) == ("d1", "waiting", None)
     assert client.replay_delivery(found.id).id == "d1"
     assert api.requests[-1].body == b""
+
+
+def test_all_deliveries_come_page_by_page(api: FakeApi, client: Client) -> None:
+    pages = [{"data": [{**DELIVERY, "id": f"d{n}"}], "next_cursor": str(n) if n < 2 else None} for n in range(3)]
+    for page in pages:
+        api.answer_once("GET", "/api/v1/deliveries", 200, json.dumps(page).encode())
+    assert [one.id for one in client.all_deliveries(state=["failed", "gone"])] == ["d0", "d1", "d2"]
+    assert [got.query.get("cursor") for got in api.requests] == [None, ["0"], ["1"]]
+    assert {tuple(got.query["state"]) for got in api.requests} == {("failed", "gone")}
 
 
 def test_a_replay_under_way_is_a_conflict(api: FakeApi, client: Client) -> None:
