@@ -74,7 +74,7 @@ def _takes(option: Any) -> str:
     plain = described.annotation if described.annotation in KINDS else str
     limits = span(option.min, option.max)
     takes = code(option.metavar) if option.metavar else KINDS[plain]
-    return f"{takes}{', ' + limits if limits else ''}{', repeatable' if option.multiple else ''}"
+    return f"{takes}{f' ({limits})' if limits else ''}{', repeatable' if option.multiple else ''}"
 
 
 def _default(option: Any) -> str:

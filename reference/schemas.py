@@ -13,6 +13,8 @@ Schema = Mapping[str, Any]
 FORMATS = {"date-time": "time", "uuid": "id", "uri-reference": "path", "path": "path", "password": "secret text"}
 WORDS = {"integer": "whole number", "number": "number", "boolean": "`true` or `false`", "null": "null"}
 REQUIRED = "required"
+LARGEST = 2**63 - 1
+"""A limit like this is that of the column, and says nothing to a reader."""
 
 
 def kind(schema: Schema, defs: Schema) -> str:
@@ -95,14 +97,19 @@ def _text(schema: Schema) -> str:
     if name := FORMATS.get(schema.get("format", "")):
         return name
     length = span(schema.get("minLength"), schema.get("maxLength"))
-    return f"text, {length} characters" if length else "text"
+    return f"text ({length} characters)" if length else "text"
 
 
 def _range(schema: Schema) -> str:
-    low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
+    above = schema.get("exclusiveMinimum")
     limits = [f"above {number(above)}"] if above is not None else []
-    limits.append(span(low, schema.get("maximum")))
-    return "".join(f", {limit}" for limit in limits if limit)
+    limits.append(span(*(_told(schema.get(name)) for name in ("minimum", "maximum"))))
+    told = ", ".join(limit for limit in limits if limit)
+    return f" ({told})" if told else ""
+
+
+def _told(limit: Any) -> Any:
+    return None if limit is None or abs(limit) >= LARGEST else limit
 
 
 def _object(schema: Schema, defs: Schema) -> str:
@@ -113,4 +120,4 @@ def _object(schema: Schema, defs: Schema) -> str:
 
 def _count(schema: Schema, what: str) -> str:
     found = span(schema.get(f"min{what}"), schema.get(f"max{what}"))
-    return f", {found} of them" if found else ""
+    return f" ({found} of them)" if found else ""
