@@ -5,8 +5,7 @@
     NUL or half a surrogate pair in any string, an integer beyond 64 bits
         → ``JSONRefused``, code ``validation_error``, with a pointer to it
 
-Most bodies need none of the slow checks: one look at the bytes tells whether they can hold an
-escape, a long number or deep nesting at all.
+Most bodies never come to the slow checks: ``quick_json`` reads what has nothing unusual about it.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from service import quick_json
 from shared.domain.pointers import pointer
 
 MAX_DEPTH = 64
@@ -24,9 +24,6 @@ MAX_DEPTH = 64
 MAX_CONTAINERS = 1_000_000
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 BOM = b"\xef\xbb\xbf"
-# A NUL or a lone surrogate can only come escaped: raw ones are a syntax error, or no UTF-8.
-SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-LONG_DIGITS = re.compile(rb"\d{19}")
 SURROGATE = re.compile("[\ud800-\udfff]")
 # Possessive, and a string without an end runs to the end: no input makes this quadratic.
 STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
@@ -43,23 +40,31 @@ class JSONRefused(ValueError):
 
 def loads(body: bytes) -> Any:
     """The value of ``body``. Raises: JSONRefused."""
+    containers = body.count(b"{") + body.count(b"[")
+    if containers > MAX_CONTAINERS:
+        raise JSONRefused(f"The body holds more than {MAX_CONTAINERS} objects and arrays.")
+    try:
+        return quick_json.loads(body, max_depth=MAX_DEPTH)
+    except quick_json.Unusual:
+        return _judged(body, containers)
+
+
+def _judged(body: bytes, containers: int) -> Any:
+    """The value of a body that may be refused. Raises: JSONRefused."""
     if body.startswith(BOM):
         raise JSONRefused("The body begins with a byte order mark.")
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise JSONRefused(f"The body is not UTF-8 (byte {error.start}).") from None
-    containers = body.count(b"{") + body.count(b"[")
-    if containers > MAX_CONTAINERS:
-        raise JSONRefused(f"The body holds more than {MAX_CONTAINERS} objects and arrays.")
     if containers > MAX_DEPTH:
         _check_depth(text)
-    has_long_digits = LONG_DIGITS.search(body) is not None
+    has_long_digits = quick_json.LONG_DIGITS.search(body) is not None
     try:
         value = _LENIENT_INTS.decode(text) if has_long_digits else _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise JSONRefused(f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from None
-    if has_long_digits or SUSPECT_ESCAPE.search(body):
+    if has_long_digits or quick_json.SUSPECT_ESCAPE.search(body):
         _check_values(value)
     return value
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -150,7 +149,7 @@ async def run_schedule(request: Request, caller: Writer, schedule_id: UUID) -> R
     key = key_of(request)
     with _type_pointed_at():
         planned = await caller.house.schedules.plan_run(caller.tenant_id, schedule_id)
-    new = replace(planned, request_id=caller.request_id, traceparent=traceparent_of(request))
+    new = planned._replace(request_id=caller.request_id, traceparent=traceparent_of(request))
     if key is None:
         [task] = await submit(caller.stores, caller.tenant_id, [new])
         return answered(accepted(new, task))

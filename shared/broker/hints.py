@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import msgpack
@@ -31,8 +31,7 @@ LIMITED = UUID(int=0)
 LIMITED_HINT = str(LIMITED)
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(NamedTuple):
     """A task that is due in ``delay_ms`` milliseconds: durations travel, never times."""
 
     task_id: UUID
@@ -68,10 +67,8 @@ class HintQueue:
         """Add ``hints``; returns how many were new. Raises what redis-py raises."""
         added = 0
         for start in range(0, len(hints), LUA_BATCH):
-            arguments: list[Any] = [HINT_LIMIT, JOB_TTL_EXTRA_MS]
-            for hint in hints[start : start + LUA_BATCH]:
-                arguments += _arguments(hint)
-            added += cast("int", await self._add(args=arguments))
+            keys, arguments = _call_of(hints[start : start + LUA_BATCH])
+            added += cast("int", await self._add(keys=keys, args=arguments))
         return added
 
     async def take(self, queues: Sequence[str], most: int) -> Taken:
@@ -94,19 +91,18 @@ def _keys_of(queues: tuple[str, ...]) -> tuple[list[str], list[str]]:
     return [queue_key(queue, priority) for queue in queues for priority in PRIORITIES], [wake_key(q) for q in queues]
 
 
-def _arguments(hint: Hint) -> list[Any]:
-    job_id = str(hint.task_id)
-    return [
-        queue_key(hint.queue, hint.priority),
-        wake_key(hint.queue),
-        JOB_PREFIX + job_id,
-        job_id,
-        hint.delay_ms,
-        job_payload(job_id),
-    ]
+def _call_of(hints: Sequence[Hint]) -> tuple[list[str], list[Any]]:
+    """Keys and arguments of the script that adds ``hints``: what many have in common stands there once."""
+    sets: dict[tuple[str, int], int] = {}
+    arguments: list[Any] = [HINT_LIMIT, JOB_TTL_EXTRA_MS, JOB_PREFIX, *_around_id()]
+    for task_id, queue, priority, delay_ms in hints:
+        arguments += (sets.setdefault((queue, priority), len(sets) + 1), str(task_id), delay_ms)
+    return [key for queue, priority in sets for key in (queue_key(queue, priority), wake_key(queue))], arguments
 
 
-def job_payload(job_id: str) -> bytes:
-    """The arq job: its fields by arq's own short names, as msgpack (arq's default would be pickle)."""
-    fields: dict[str, Any] = {"t": None, "f": TASK_FUNCTION, "a": [job_id], "k": {}, "et": int(time.time() * 1000)}
-    return cast("bytes", msgpack.packb(fields))
+def _around_id() -> tuple[bytes, bytes]:
+    """An arq job before and behind its id: fields by arq's own names, in msgpack (arq's default would be pickle)."""
+    enqueued_at = int(time.time() * 1000)
+    job: bytes = msgpack.packb({"t": None, "f": TASK_FUNCTION, "a": [LIMITED_HINT], "k": {}, "et": enqueued_at})
+    head, _, tail = job.partition(LIMITED_HINT.encode())
+    return head, tail

@@ -22,8 +22,8 @@ BETWEEN = "\n"
 
 def limits_text(*, type: str | None, queue: str | None, key: str | None) -> str:
     """What a task carries: the names of the limits that are given. Empty: it has none."""
-    given = {"type": type, "queue": queue, "key": key}
-    return BETWEEN.join(f"{kind}:{name}" for kind, name in given.items() if name is not None)
+    given = (("type", type), ("queue", queue), ("key", key))
+    return BETWEEN.join([f"{kind}:{name}" for kind, name in given if name is not None])
 
 
 def names_in(tenant_id: int, limits: str) -> tuple[str, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from shared.batching import Batcher
 from shared.db.session import Database
 from shared.db.statements.lookup import get_tasks
-from shared.db.statements.submit import Inserted, insert_tasks
+from shared.db.statements.submit import insert_tasks
 from shared.domain.task import NewTask, Task
 
 Submitted = tuple[int, Sequence[NewTask]]
@@ -20,18 +21,18 @@ class Batches:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self.submits: Batcher[Submitted, dict[UUID, Inserted]] = Batcher(self._submit)
+        self.submits: Batcher[Submitted, datetime] = Batcher(self._submit)
         self.lookups: Batcher[tuple[int, UUID], Task | None] = Batcher(self._look_up)
 
     async def close(self) -> None:
         await self.submits.close()
         await self.lookups.close()
 
-    async def _submit(self, calls: Sequence[Submitted]) -> Sequence[dict[UUID, Inserted]]:
+    async def _submit(self, calls: Sequence[Submitted]) -> Sequence[datetime]:
         owned = [(tenant_id, task) for tenant_id, tasks in calls for task in tasks]
         async with self._db.lane("submit") as lane:
-            inserted = await insert_tasks(lane, owned)
-        return [inserted] * len(calls)
+            created_at = await insert_tasks(lane, owned)
+        return [created_at] * len(calls)
 
     async def _look_up(self, wanted: Sequence[tuple[int, UUID]]) -> Sequence[Task | None]:
         async with self._db.lane("lookup") as lane:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from uuid import UUID
 
 from shared.broker.progress import read_progress
@@ -19,7 +18,7 @@ async def get_task(stores: Stores, tenant_id: int, task_id: UUID) -> Task:
     """The task with its live progress. Raises: NotFound, StoreUnavailable."""
     task = await _read(stores, tenant_id, task_id)
     if task.status is Status.PROCESSING and (live := await read_progress(stores.broker, task)):
-        return replace(task, progress=live)
+        return task._replace(progress=live)
     return task
 
 

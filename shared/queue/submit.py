@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.broker.hints import hint_of
 from shared.db.lane import Runner
@@ -28,8 +27,7 @@ SHARED_WRITE_TASKS = 100
 """More tasks than that are written by themselves: they would hold up those that share the write."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What a caller asks for; None means: as the task type says. Durations are seconds."""
 
     type: str
@@ -41,8 +39,8 @@ class Request:
     expires_at: datetime | None = None
     timeout: float | None = None
     max_attempts: int | None = None
-    tags: list[str] = field(default_factory=list)
-    metadata: dict[str, Any] = field(default_factory=dict)
+    tags: list[str] | None = None
+    metadata: dict[str, Any] | None = None
     request_id: str | None = None
     traceparent: str | None = None
     callback_url: str | None = None
@@ -74,7 +72,7 @@ def plan(registry: Registry, settings: Settings, request: Request, *, unknown: C
         priority=request.priority,
         timeout=request.timeout or definition.timeout,
         max_attempts=request.max_attempts or definition.max_attempts,
-        delay=request.delay,
+        delay=request.delay and round(request.delay, 6),
         run_at=request.run_at,
         expires_at=request.expires_at,
         tags=request.tags,
@@ -115,8 +113,8 @@ async def submit(stores: Stores, tenant_id: int, tasks: Sequence[NewTask]) -> li
         async with stores.db.autocommit(within=LONG_SECONDS) as session:
             stored = await store(session, tenant_id, tasks)
     else:
-        inserted = await stores.batches.submits.add((tenant_id, tasks))
-        stored = [_as_stored(tenant_id, task, inserted[task.id]) for task in tasks]
+        created_at = await stores.batches.submits.add((tenant_id, tasks))
+        stored = [_as_stored(tenant_id, task, created_at) for task in tasks]
     announce(stores, tasks, stored)
     return stored
 
@@ -124,10 +122,10 @@ async def submit(stores: Stores, tenant_id: int, tasks: Sequence[NewTask]) -> li
 async def store(runner: Runner, tenant_id: int, tasks: Sequence[NewTask]) -> list[Task]:
     """Only store; the caller announces after its commit. Where a unique key is taken: the task that has it, instead."""
     if _has_keys(tasks):
-        stored, existing = await insert_or_find(runner, tenant_id, tasks)
-        return [existing.get(task.id) or _as_stored(tenant_id, task, stored[task.id]) for task in tasks]
-    inserted = await statements.insert_tasks(runner, [(tenant_id, task) for task in tasks])
-    return [_as_stored(tenant_id, task, inserted[task.id]) for task in tasks]
+        inserted, existing = await insert_or_find(runner, tenant_id, tasks)
+        return [existing.get(task.id) or _as_stored(tenant_id, task, inserted[task.id]) for task in tasks]
+    created_at = await statements.insert_tasks(runner, [(tenant_id, task) for task in tasks])
+    return [_as_stored(tenant_id, task, created_at) for task in tasks]
 
 
 def _has_keys(tasks: Sequence[NewTask]) -> bool:
@@ -147,17 +145,21 @@ def hint(stores: Stores, tasks: Sequence[Task]) -> None:
 
 def delay_ms(task: Task) -> int:
     """How long ``task`` is not due yet, by the database's clock alone."""
-    return max(0, round((task.run_at - task.updated_at).total_seconds() * 1000))
+    if task.run_at <= task.updated_at:
+        return 0
+    return round((task.run_at - task.updated_at).total_seconds() * 1000)
 
 
-def _as_stored(tenant_id: int, task: NewTask, inserted: statements.Inserted) -> Task:
+def _as_stored(tenant_id: int, task: NewTask, created_at: datetime) -> Task:
+    """Its row, of which all was known before but the moment."""
+    run_at = task.due_at(created_at)
     return Task(
         id=task.id,
         tenant_id=tenant_id,
         type=task.type,
         queue=task.queue,
         priority=task.priority,
-        status=Status.SCHEDULED if inserted.is_scheduled else Status.PENDING,
+        status=Status.SCHEDULED if run_at > created_at else Status.PENDING,
         version=1,
         attempt=0,
         max_attempts=task.max_attempts,
@@ -167,13 +169,13 @@ def _as_stored(tenant_id: int, task: NewTask, inserted: statements.Inserted) -> 
         result=None,
         error=None,
         progress=None,
-        tags=task.tags,
-        metadata=task.metadata,
+        tags=task.tags or [],
+        metadata=task.metadata or {},
         timeout=task.timeout,
         worker_id=None,
-        created_at=inserted.created_at,
-        updated_at=inserted.created_at,
-        run_at=inserted.run_at,
+        created_at=created_at,
+        updated_at=created_at,
+        run_at=run_at,
         expires_at=task.expires_at,
         started_at=None,
         finished_at=None,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from shared.db.lane import Runner
 from shared.db.statements import unique as statements
-from shared.db.statements.submit import Inserted
 from shared.domain.errors import Conflict
 from shared.domain.task import NewTask, Task
 
@@ -17,12 +17,12 @@ TRIES = 5
 
 async def insert_or_find(
     runner: Runner, tenant_id: int, tasks: Sequence[NewTask]
-) -> tuple[dict[UUID, Inserted], dict[UUID, Task]]:
-    """What was stored, and for each other task the unfinished one of its type and key; both by the ids of ``tasks``.
+) -> tuple[dict[UUID, datetime], dict[UUID, Task]]:
+    """What was stored and when, and for each other task the unfinished one of its type and key; by ids of ``tasks``.
 
     Raises: Conflict, where others submit and end the same task faster than it can be read.
     """
-    inserted: dict[UUID, Inserted] = {}
+    inserted: dict[UUID, datetime] = {}
     existing: dict[UUID, Task] = {}
     left = list(tasks)
     for _ in range(TRIES):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -122,7 +122,7 @@ async def submitting_once(story: Story, over: Stores) -> None:
 
 async def submitting_unique(story: Story, over: Stores) -> None:
     """The first finds nobody with its key; whoever repeats it may find what it stored."""
-    story.accepted |= {task.id for task in await submit(over, TENANT, [replace(new_task(), unique_key=b"one")])}
+    story.accepted |= {task.id for task in await submit(over, TENANT, [new_task()._replace(unique_key=b"one")])}
 
 
 async def claiming(story: Story, over: Stores) -> None:

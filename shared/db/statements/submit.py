@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import text
 
-from shared.db.lane import Rows, Runner
+from shared.db.lane import Runner
 from shared.db.rows import dumps
 from shared.domain.task import NewTask
 
 # Arrays, one per column, unnested: the fastest plain INSERT there is (58–78 k rows/s), and one
 # prepared statement for any number of rows. An array of arrays would be flattened, so tags travel as JSON.
-INSERT_PLAIN = """
+INSERT_ROWS = """
     INSERT INTO tasks (id, tenant_id, type, queue, priority, max_attempts, timeout, input, metadata, tags,
                        request_id, traceparent, expires_at, run_at, callback_url, limits{column})
     SELECT u.id, u.tenant_id, u.type, u.queue, u.priority, u.max_attempts, u.timeout, u.input::jsonb,
-           u.metadata::jsonb, (SELECT array_agg(tag) FROM jsonb_array_elements_text(u.tags::jsonb) AS tag),
+           u.metadata::jsonb,
+           CASE WHEN u.tags IS NOT NULL
+                THEN (SELECT array_agg(tag) FROM jsonb_array_elements_text(u.tags::jsonb) AS tag) END,
            u.request_id, u.traceparent, u.expires_at,
            COALESCE(u.run_at, now() + make_interval(secs => u.delay)), u.callback_url, u.limits{value}
     FROM unnest(CAST(:ids AS uuid[]), CAST(:tenant_ids AS integer[]), CAST(:types AS text[]),
@@ -32,22 +32,19 @@ INSERT_PLAIN = """
                 CAST(:limits AS text[]){array})
          AS u (id, tenant_id, type, queue, priority, max_attempts, timeout, input, metadata, tags, request_id,
                traceparent, expires_at, run_at, delay, callback_url, limits{name})
-    {conflict}
-    RETURNING id, created_at, run_at, run_at > now() AS is_scheduled
 """
-INSERT = text(INSERT_PLAIN.format(column="", value="", array="", name="", conflict=""))
+# All that the database decides is the moment, one for all rows: they need not come back.
+INSERT = text(f"""
+    WITH stored AS ({INSERT_ROWS.format(column="", value="", array="", name="")})
+    SELECT now() AS created_at
+""")
 
 
-@dataclass(frozen=True, slots=True)
-class Inserted:
-    created_at: datetime
-    run_at: datetime
-    is_scheduled: bool
-
-
-async def insert_tasks(runner: Runner, owned: Sequence[tuple[int, NewTask]]) -> dict[UUID, Inserted]:
-    """Store tasks, each with its tenant's id, as PENDING; returns what the database decided, by id."""
-    return inserted_of(await runner.execute(INSERT, parameters_of(owned)))
+async def insert_tasks(runner: Runner, owned: Sequence[tuple[int, NewTask]]) -> datetime:
+    """Store tasks, each with its tenant's id, as PENDING; returns their ``created_at``."""
+    [row] = (await runner.execute(INSERT, parameters_of(owned))).mappings()
+    created_at: datetime = row["created_at"]
+    return created_at
 
 
 def parameters_of(owned: Sequence[tuple[int, NewTask]]) -> dict[str, Any]:
@@ -72,7 +69,3 @@ def parameters_of(owned: Sequence[tuple[int, NewTask]]) -> dict[str, Any]:
         "callback_urls": [t.callback_url for t in tasks],
         "limits": [t.limits for t in tasks],
     }
-
-
-def inserted_of(rows: Rows) -> dict[UUID, Inserted]:
-    return {row["id"]: Inserted(row["created_at"], row["run_at"], row["is_scheduled"]) for row in rows.mappings()}

@@ -7,26 +7,27 @@ nothing, and waits until the first has committed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
 
 from shared.db.lane import Runner
 from shared.db.rows import TASK_COLUMNS, task_of
-from shared.db.statements.submit import INSERT_PLAIN, Inserted, inserted_of, parameters_of
+from shared.db.statements.submit import INSERT_ROWS, parameters_of
 from shared.domain.task import NewTask, Task
 
 UNFINISHED = "status IN ('PENDING', 'RETRYING', 'PROCESSING')"
 TWICE = f"ON CONFLICT (tenant_id, type, unique_key) WHERE unique_key IS NOT NULL AND {UNFINISHED} DO NOTHING"
 
 INSERT = text(
-    INSERT_PLAIN.format(
+    INSERT_ROWS.format(
         column=", unique_key",
         value=", u.unique_key",
         array=", CAST(:unique_keys AS bytea[])",
         name=", unique_key",
-        conflict=TWICE,
     )
+    + f"{TWICE} RETURNING id, created_at"
 )
 TWINS = text(f"""
     SELECT {TASK_COLUMNS}, t.unique_key
@@ -35,13 +36,14 @@ TWINS = text(f"""
 """)
 
 
-async def insert_new(runner: Runner, tenant_id: int, tasks: Sequence[NewTask]) -> dict[UUID, Inserted]:
-    """Store those whose key nobody has; returns them by id. A task that is missing was there already."""
+async def insert_new(runner: Runner, tenant_id: int, tasks: Sequence[NewTask]) -> dict[UUID, datetime]:
+    """Store those whose key nobody has; returns when each was, by id. A task that is missing was there already."""
     # In one order for everybody: two batches with the same keys do not wait in a circle.
     ordered = sorted(tasks, key=lambda task: (task.unique_key or b"", task.type))
     parameters = parameters_of([(tenant_id, task) for task in ordered])
     keys = {"unique_keys": [task.unique_key for task in ordered]}
-    return inserted_of(await runner.execute(INSERT, {**parameters, **keys}))
+    rows = await runner.execute(INSERT, {**parameters, **keys})
+    return {row["id"]: row["created_at"] for row in rows.mappings()}
 
 
 async def twins(runner: Runner, tenant_id: int, tasks: Sequence[NewTask]) -> dict[tuple[str, bytes], Task]:

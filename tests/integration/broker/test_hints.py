@@ -68,6 +68,16 @@ async def test_hints_come_by_queue_then_priority_then_time(hints: HintQueue) -> 
     assert set(taken) == set(arrival)
 
 
+async def test_one_call_adds_to_every_set(hints: HintQueue, broker: Broker) -> None:
+    added = [hint(queue, priority) for _ in range(2) for queue in QUEUES for priority in PRIORITIES]
+    assert await hints.add(added) == len(added)
+    for queue in QUEUES:
+        for priority in PRIORITIES:
+            mine = {str(h.task_id).encode() for h in added if (h.queue, h.priority) == (queue, priority)}
+            assert set(await broker.queue.zrange(queue_key(queue, priority), 0, -1)) == mine
+        assert await broker.queue.llen(wake_key(queue)) == 1  # type: ignore[misc]
+
+
 async def test_an_older_hint_of_the_same_priority_goes_first(hints: HintQueue, broker: Broker) -> None:
     late, early = hint(), hint()
     await hints.add([late, early])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -42,7 +41,7 @@ STARTED = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 @pytest_asyncio.fixture
 async def finished(stores: Stores, planned: Callable[..., NewTask]) -> Task:
     [task] = await submit(stores, 1, [planned()])
-    return replace(task, status=Status.COMPLETED, result={"n": 1})
+    return task._replace(status=Status.COMPLETED, result={"n": 1})
 
 
 @pytest_asyncio.fixture
@@ -75,7 +74,7 @@ def said(task: Task, piece: int = 0, output: str = "", progress: Progress | None
 async def test_progress_comes_back_to_the_run_that_wrote_it(broker: Broker, finished: Task) -> None:
     assert await write_said(broker, [said(finished, progress=HALF)], ttl=60)
     assert await read_progress(broker, finished) == HALF
-    for other in (replace(finished, attempt=finished.attempt + 1), replace(finished, generation=2)):
+    for other in (finished._replace(attempt=finished.attempt + 1), finished._replace(generation=2)):
         assert await read_progress(broker, other) is None
 
 
@@ -120,8 +119,7 @@ async def test_words_are_dropped_while_redis_is_away(broker: Broker, finished: T
 async def test_a_final_task_is_announced_with_a_copy_and_its_progress_soon_goes(
     broker: Broker, finished: Task, told: dict[str, list[UUID]]
 ) -> None:
-    failed = replace(
-        finished,
+    failed = finished._replace(
         id=new_id(),
         status=Status.FAILED,
         result=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -60,6 +61,26 @@ async def test_every_field_comes_back_in_order_from_a_batch(stores: Stores, plan
     stored = await submit(stores, 1, tasks)
     assert [t.id for t in stored] == [t.id for t in tasks]
     assert (await get_task(stores, 1, tasks[7].id)).input == {"n": 7}
+
+
+SOON = datetime(2031, 5, 6, 7, 8, 9, 123_457, tzinfo=UTC)
+DUE: list[dict[str, Any]] = [
+    *({"delay": delay} for delay in (60.000_001, 3_600.25, 86_400.1, 1_234_567.654_321, 316_224_000.0)),
+    *({"run_at": run_at} for run_at in (SOON, SOON - timedelta(days=3_650))),
+]
+
+
+@pytest.mark.parametrize("copies", [1, 20], ids=["in a shared write", "in one of its own"])
+@pytest.mark.parametrize("unique_key", [None, b"one"], ids=["without a key", "with one"])
+async def test_a_submit_answers_what_the_rows_say(
+    stores: Stores, planned: Planned, copies: int, unique_key: bytes | None
+) -> None:
+    tasks = [planned(**due) for due in DUE * copies]
+    tasks[0] = tasks[0]._replace(unique_key=unique_key)
+    stored = await submit(stores, 1, tasks)
+    assert [task.id for task in stored] == [task.id for task in tasks]
+    assert stored[: len(DUE)] == [await get_task(stores, 1, task.id) for task in tasks[: len(DUE)]]
+    assert {task.created_at for task in stored} == {stored[0].created_at}
 
 
 async def test_two_claims_never_own_the_same_task(stores: Stores, planned: Planned, claimant: Claimant) -> None:

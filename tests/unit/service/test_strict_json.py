@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from service import quick_json
 from service.strict_json import MAX_CONTAINERS, MAX_DEPTH, JSONRefused, loads
 
 MALFORMED = [
@@ -108,6 +110,63 @@ values = st.recursive(
 def test_every_storable_value_survives(value: Any) -> None:
     assert loads(orjson.dumps(value)) == value
     assert loads(json.dumps(value, ensure_ascii=True).encode()) == value
+
+
+NEARLY_JSON = st.lists(
+    st.sampled_from([*'[]{}":,\\-.0159eEu ', '"a":', '"b":', "\\\\", '\\"', "d8", "null"]), max_size=24
+)
+
+
+@given(values, st.booleans(), st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", "\t: ")]))
+def test_both_readers_read_the_same_value(value: Any, is_ascii: bool, separators: tuple[str, str]) -> None:
+    assert_read_alike(json.dumps(value, ensure_ascii=is_ascii, separators=separators).encode())
+
+
+@given(NEARLY_JSON.map("".join))
+@example('{"a":1,"a":1}')
+@example('{"a":{"b":[{"c":1,"\\u0063":2}]}}')
+@example('{"a":"\\\\","a\\"":1}')
+@example("-0")
+@example("[-0.0,-0e1,1e-0]")
+def test_what_one_reader_takes_the_other_reads_alike(text: str) -> None:
+    assert_read_alike(text.encode())
+
+
+def assert_read_alike(body: bytes) -> None:
+    """Where the quick one reads it at all."""
+    with contextlib.suppress(quick_json.Unusual):
+        quick = quick_json.loads(body, max_depth=MAX_DEPTH)
+        assert repr(quick) == repr(json.loads(body))
+        assert json.loads(body, object_pairs_hook=list) == json.loads(orjson.dumps(quick), object_pairs_hook=list)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"type": "text_generation", "input": {"prompt": "Say \\"hi\\".\\n[{", "temperature": 0.5}, "delay": 1e-05}',
+        '{"prompt": "Grüße 😀 \\u00fc", "phone": "12345678901234567890"}'.encode(),
+        b"[" * MAX_DEPTH + b"]" * MAX_DEPTH,
+        b'{"tasks": [' + b",".join([b'{"a": {"a": [1, -2.5]}}'] * 10_000) + b"]}",
+    ],
+    ids=["a task", "texts", "as deep as allowed", "a batch"],
+)
+def test_a_usual_body_is_read_in_c(body: bytes) -> None:
+    assert quick_json.loads(body, max_depth=MAX_DEPTH) == json.loads(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(body for body in MALFORMED if len(body) < 100),
+        *(body for body, _ in IMPOSSIBLE),
+        b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
+        b'"' + b"a" * quick_json.MOST_BYTES + b'"',
+    ],
+    ids=lambda body: repr(body[:24]),
+)
+def test_whatever_may_be_refused_is_left_to_the_strict_reader(body: bytes) -> None:
+    with pytest.raises(quick_json.Unusual):
+        quick_json.loads(body, max_depth=MAX_DEPTH)
 
 
 @given(st.binary(max_size=200))
