@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from service.cli.exits import ExitCode, refusals_end_the_command
+from service.cli.inputs import finite
 from service.cli.output import Form, FormOption, cells, columns, complain, err, note, show
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def bench(
     tasks: Annotated[int, typer.Option(min=10, max=10_000, help="Tasks to submit under load.")] = 1_000,
     connections: Annotated[int, typer.Option(min=1, max=MOST_CONNECTIONS, help="Callers at once.")] = 16,
-    seconds: Annotated[float, typer.Option(min=1, max=600, help="Give up after so long.")] = 60,
+    seconds: Annotated[float, typer.Option(min=1, max=600, callback=finite, help="Give up after so long.")] = 60,
     form: FormOption = Form.TABLE,
 ) -> None:
     """Measure the running service: pick-up, submit, end to end. What is not done in time is cancelled."""
@@ -81,6 +81,14 @@ def _shown(spread: Spread) -> tuple[str, str]:
 @contextmanager
 def _progress() -> Iterator[Tell]:
     """A bar where a person looks, else a line for each step."""
+    from rich.progress import (  # noqa: PLC0415 - as above
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     console = err()
     if not console.is_terminal:
         yield _as_lines(console)

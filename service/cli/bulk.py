@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 import service.client as sdk
+from service.cli import consent, known
 from service.cli.exits import ExitCode
 from service.cli.output import Form, complain, err, note, show
 from service.cli.views import operation_sheet
@@ -19,10 +17,22 @@ from service.cli.views import operation_sheet
 if TYPE_CHECKING:
     from service.client.models import Operation
 
-TaskIds = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of tasks; or options that match.")]
-StatusOption = Annotated[list[str] | None, typer.Option("--status", help="Those in this state; repeat for more.")]
-TypeOption = Annotated[list[str] | None, typer.Option("--type", help="Those of this type; repeat for more.")]
-QueueOption = Annotated[list[str] | None, typer.Option("--queue", help="Those in this queue; repeat for more.")]
+TaskIds = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ID]...", help="Ids of tasks; or options that match.", autocompletion=known.tasks),
+]
+StatusOption = Annotated[
+    list[str] | None,
+    typer.Option("--status", help="Those in this state; repeat for more.", autocompletion=known.statuses),
+]
+TypeOption = Annotated[
+    list[str] | None,
+    typer.Option("--type", help="Those of this type; repeat for more.", autocompletion=known.task_types),
+]
+QueueOption = Annotated[
+    list[str] | None,
+    typer.Option("--queue", help="Those in this queue; repeat for more.", autocompletion=known.queues),
+]
 TagOption = Annotated[list[str] | None, typer.Option("--tag", help="Those with this tag; repeat for more.")]
 AfterOption = Annotated[str | None, typer.Option("--after", metavar="TIME", help="Created after this time.")]
 BeforeOption = Annotated[str | None, typer.Option("--before", metavar="TIME", help="Created before this time.")]
@@ -70,6 +80,12 @@ class Chosen:
     def is_one(self) -> bool:
         return len(self.ids) == 1
 
+    @property
+    def named(self) -> str:
+        """What is meant, behind a number of tasks: `` with status FAILED or CANCELLED, tag night``."""
+        told = ", ".join(f"{name.replace('_', ' ')} {_either(value)}" for name, value in self.filters.items())
+        return f" with {told}" if told else ""
+
     def given(self) -> dict[str, Any]:
         """As the client's bulk verbs take it."""
         return {"ids": list(self.ids)} if self.ids else {"all": self.is_all, **self.filters}
@@ -84,7 +100,7 @@ def run(
         if dry_run:
             _show(found, form)
             return
-        _ask(verb, found)
+        _ask(verb, chosen, found)
     operation = call(**chosen.given())
     if not operation.is_over and operation.id:
         operation = _followed(client, verb, operation)
@@ -93,23 +109,32 @@ def run(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _ask(verb: str, found: Operation) -> None:
+def _ask(verb: str, chosen: Chosen, found: Operation) -> None:
     """Go on only if a person says so. Raises: typer.Exit."""
     would = found.matched - sum(number for reason, number in found.skipped.items() if reason != "not_found")
-    more = " or more" if found.is_lower_bound else ""
-    # Not typer.confirm: a blank of its question goes to stdout, where data goes.
-    err().print(Text(f"{verb.capitalize()} {would}{more} tasks? [y/N] "), end="")
-    answer = sys.stdin.readline()
-    if not answer:
-        complain("nobody answered: say --yes where no person is")
-        raise typer.Exit(ExitCode.USAGE)
-    if answer.strip().lower() not in {"y", "yes"}:
-        note("nothing was changed")
-        raise typer.Exit(ExitCode.OK)
+    if not would and not found.is_lower_bound:
+        raise consent.nothing(f"there is no task to {verb}")
+    tasks = consent.counted(would, "task", is_lower_bound=found.is_lower_bound)
+    all_of_them = "all " if chosen.is_all else ""
+    for_good = ", for good" if verb == "delete" else ""
+    consent.ask(f"{verb.capitalize()} {all_of_them}{tasks}{chosen.named}{for_good}?")
+
+
+def _either(value: Any) -> str:
+    return " or ".join(value) if isinstance(value, list) else str(value)
 
 
 def _followed(client: sdk.Client, verb: str, operation: Operation) -> Operation:
     """Show how far it is, where a person looks; it goes on without us if the command is ended."""
+    # Only what takes long needs a bar, and most starts of a command do not.
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     last = operation
     note(f"operation {operation.id} runs on if this is ended: taskrunner operations get {operation.id}")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

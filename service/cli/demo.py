@@ -8,8 +8,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from service.cli.exits import ExitCode, refusals_end_the_command
-from service.cli.output import Form, FormOption, cells, columns, compact, one_line, show, status_text
+from service.cli.exits import ExitCode, message_of, refusals_end_the_command
+from service.cli.inputs import finite
+from service.cli.output import Form, FormOption, cells, columns, compact, complain, note, one_line, show, status_text
 from service.cli.views import seconds
 from service.client import ClientError
 
@@ -26,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for them all.")] = 120,
+    timeout: Annotated[float, typer.Option(min=1, callback=finite, help="Seconds to wait for them all.")] = 120,
     form: FormOption = Form.TABLE,
 ) -> None:
     """Run one task of each type and watch them; exit code 1 if any does not complete."""
@@ -35,8 +36,13 @@ def demo(
     with refusals_end_the_command():
         ends = run_all(timeout)
     show(form, [_document(*end) for end in ends.items()], (t.id for t in _tasks(ends)), lambda: _table(ends))
-    if any(isinstance(end, ClientError) or not end.is_completed for end in ends.values()):
+    broken = {name: end for name, end in ends.items() if isinstance(end, ClientError) or not end.is_completed}
+    for name, end in broken.items():
+        complain(f"{name}: {_why(end)}")
+    if broken:
         raise typer.Exit(ExitCode.FAILED)
+    if form is Form.TABLE:
+        note("they are kept: taskrunner list --tag demo")
 
 
 def _table(ends: Ends) -> Table:
@@ -50,6 +56,14 @@ def _table(ends: Ends) -> Table:
             row = (name, status_text(end.status), seconds(end.duration), one_line(said, RESULT_WIDTH))
         table.add_row(*cells(row))
     return table
+
+
+def _why(end: Task | ClientError) -> str:
+    """What became of it, whole, and where to read on."""
+    if isinstance(end, ClientError):
+        return message_of(end)
+    said = f"{end.error.type}: {end.error.message}" if end.error else end.status
+    return f"{said} (taskrunner get {end.id})"
 
 
 def _gist(result: Any) -> Any:

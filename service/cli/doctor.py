@@ -13,6 +13,7 @@ import service.client as sdk
 from service.cli import findings, trials
 from service.cli.exits import ExitCode, message_of, refusals_end_the_command
 from service.cli.findings import Finding, Level, failure, ok
+from service.cli.inputs import finite
 from service.cli.output import Form, FormOption, one_line, out, show
 from service.client.errors import ClientError
 
@@ -26,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds each round trip may take.")] = 60,
+    timeout: Annotated[float, typer.Option(min=1, callback=finite, help="Seconds each round trip may take.")] = 60,
     form: FormOption = Form.TABLE,
 ) -> None:
     """Examine the running service; exit code 1 if anything is broken."""
@@ -53,7 +54,7 @@ def examine(client: sdk.Client, timeout: float) -> Iterator[Finding]:
             return
         health, workers, types = client.health(), client.workers(), client.task_types()
     except ClientError as error:
-        yield failure("reachable" if isinstance(error, sdk.Unreachable) else "access", message_of(error))
+        yield _away(error)
         return
     yield from findings.of_versions(health, _own_version())
     yield from findings.of_components(health)
@@ -62,6 +63,18 @@ def examine(client: sdk.Client, timeout: float) -> Iterator[Finding]:
     if workers:
         offered = {kind.name for kind in types}
         yield from (trials.attempt(trial, client, timeout) for trial in trials.TRIALS if trial.type in offered)
+
+
+def _away(error: ClientError) -> Finding:
+    match error:
+        case sdk.Unreachable():
+            fix = "start it: make up, or taskrunner up; or let TASKRUNNER_URL say where it runs"
+            return failure("reachable", str(error), fix)
+        case sdk.Unauthorized():
+            fix = "put a valid key into TASKRUNNER_API_KEY; where the service runs, taskrunner keys create makes one"
+            return failure("access", error.detail, fix)
+        case _:
+            return failure("access", message_of(error), "look at the log of what answers at TASKRUNNER_URL")
 
 
 def _print(finding: Finding) -> None:

@@ -46,7 +46,8 @@ def warning(name: str, detail: str, fix: str | None = None) -> Finding:
     return Finding(name, Level.WARNING, detail, fix)
 
 
-def failure(name: str, detail: str, fix: str | None = None) -> Finding:
+def failure(name: str, detail: str, fix: str) -> Finding:
+    """What is broken always says what to do."""
     return Finding(name, Level.FAILURE, detail, fix)
 
 
@@ -58,7 +59,8 @@ def of_components(health: Health) -> Iterator[Finding]:
             yield ok(name, ", ".join(["ok", *facts]))
         else:
             found = warning if name == "broker" else failure
-            yield found(name, ", ".join([component.status, *facts]), FIXES.get((name, component.status)))
+            fix = FIXES.get((name, component.status), "see what it says in its log")
+            yield found(name, ", ".join([component.status, *facts]), fix)
         policy = _extra(component).get("eviction_policy")
         if policy not in {None, "noeviction"}:
             detail = f"Redis evicts keys when it is full ({policy}): queue hints may vanish and be found by the poll"

@@ -1,4 +1,4 @@
-"""A running task on stderr: a bar where a person looks, else a plain line for each change."""
+"""Running tasks on stderr: a bar for each where a person looks, else a plain line for each change."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColum
 from rich.progress import Task as Bar
 from rich.text import Text
 
-import service.client as sdk
 from service.cli.output import err, one_line, status_text
-from service.cli.spoken import Spoken
 from service.cli.views import progress_of
 
 if TYPE_CHECKING:
-    from service.client.events import Event
     from service.client.models import Task
 
 Shown: TypeAlias = "Callable[[str, Task], None]"
@@ -26,41 +23,12 @@ MESSAGE_WIDTH = 48
 LONGEST_STATUS = len("PROCESSING")
 
 
-def follow(client: sdk.Client, task: Task, timeout: float | None = None) -> Task:
-    """Show the task, and what it says, until it is final. Raises: WaitTimedOut."""
-    console = err()
-    said = Spoken(console)
-    with shown_live(console) as shown:
-        shown(task.type, task)
-        for event in client.events(task.id, timeout=timeout):
-            task = _after(task, event)
-            if event.event in {"status", "end"}:
-                said.pause()  # another attempt speaks anew
-            said.hear(event.delta)
-            shown(task.type, task)
-    return task
-
-
-def _after(task: Task, event: Event) -> Task:
-    """The task as it stands after the event, as far as it is shown."""
-    match event.event:
-        case "end":
-            return event.task or task
-        case "status":
-            news = {"status": event.data["status"], "attempt": event.data["attempt"], "progress": None}
-            return task.model_copy(update=news)
-        case "progress":
-            return type(task).model_validate({**task.document(), "progress": event.data})
-        case _:
-            return task
-
-
 @contextmanager
 def shown_live(console: Console | None = None) -> Iterator[Shown]:
     """Bars that stay for as long as the block runs, or plain lines."""
     console = console or err()
     if not console.is_terminal:
-        yield _as_lines(console)
+        yield as_lines(console)
         return
     columns = (
         TextColumn("{task.description:<24}", markup=False),
@@ -70,7 +38,8 @@ def shown_live(console: Console | None = None) -> Iterator[Shown]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[message]}", markup=False, style="dim"),
     )
-    with Progress(*columns, console=console) as progress:
+    # What is said meanwhile is not to be taken for a message.
+    with Progress(*columns, console=console, redirect_stdout=False) as progress:
         yield _as_bars(progress)
 
 
@@ -98,7 +67,8 @@ def _as_bars(progress: Progress) -> Shown:
     return shown
 
 
-def _as_lines(console: Console) -> Shown:
+def as_lines(console: Console) -> Shown:
+    """A line wherever something changed."""
     last: dict[str, str] = {}
 
     def shown(name: str, task: Task) -> None:

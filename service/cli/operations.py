@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 import service.client as sdk
+from service.cli import known
 from service.cli.exits import refusals_end_the_command
 from service.cli.output import Form, FormOption, note, show
 from service.cli.views import operation_list, operation_sheet
 
-OperationId = Annotated[str, typer.Argument(metavar="ID", help="The operation's id.")]
+OperationId = Annotated[str, typer.Argument(metavar="ID", help="The operation's id.", autocompletion=known.operations)]
 MOST_SHOWN = 200
 group = typer.Typer(help="List bulk operations; read or cancel one.")
 

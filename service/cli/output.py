@@ -6,6 +6,7 @@ as rich's markup.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import sys
@@ -61,12 +62,18 @@ def show(form: Form, document: Any, ids: Iterable[str], table: Callable[[], Rend
     """Write data in the form asked for."""
     match form:
         case Form.JSON:
-            print(json.dumps(document, ensure_ascii=False, indent=2))
+            print(json_text(document, indent=2))
         case Form.ID:
             for id in ids:
                 print(id)
         case Form.TABLE:
             out().print(table())
+
+
+def json_text(document: Any, *, indent: int | None = None) -> str:
+    """JSON that the standard output can write: escaped where that is not UTF-8."""
+    is_utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
+    return json.dumps(document, ensure_ascii=not is_utf8, indent=indent)
 
 
 def note(message: str) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 import service.client as sdk
-from service.cli.exits import ExitCode, refusals_end_the_command
-from service.cli.output import Form, FormOption, complain, err, note, show
+from service.cli import consent, known
+from service.cli.exits import refusals_end_the_command
+from service.cli.output import Form, FormOption, show
 from service.cli.views import queue_list
 
 if TYPE_CHECKING:
     from service.client.models import Queue
 
-QueueName = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue's name: see `taskrunner queues`.")]
+QueueName = Annotated[
+    str,
+    typer.Argument(metavar="QUEUE", help="The queue's name: see `taskrunner queues`.", autocompletion=known.queues),
+]
 group = typer.Typer(help="List the queues; pause, resume or purge one.")
 
 
@@ -68,16 +70,10 @@ def purge(
 
 def _ask(found: sdk.Purge) -> None:
     """Go on only if a person says so. Raises: typer.Exit."""
-    more = " or more" if found.has_more else ""
-    # Not typer.confirm: a blank of its question goes to stdout, where data goes.
-    err().print(Text(f"Cancel {found.matched}{more} waiting tasks of {found.queue}? [y/N] "), end="")
-    answer = sys.stdin.readline()
-    if not answer:
-        complain("nobody answered: say --yes where no person is")
-        raise typer.Exit(ExitCode.USAGE)
-    if answer.strip().lower() not in {"y", "yes"}:
-        note("nothing was cancelled")
-        raise typer.Exit(ExitCode.OK)
+    if not found.matched:
+        raise consent.nothing(f"nothing waits in {found.queue}")
+    waiting = consent.counted(found.matched, "waiting task", is_lower_bound=found.has_more)
+    consent.ask(f"Cancel {waiting} of the queue {found.queue}?")
 
 
 def _show(queue: Queue, form: Form) -> None:

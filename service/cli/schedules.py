@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import service.client as sdk
+from service.cli import known
 from service.cli.exits import ExitCode, refusals_end_the_command
-from service.cli.inputs import read_input, with_files_uploaded
+from service.cli.inputs import finite, read_input, with_files_uploaded
 from service.cli.output import Form, FormOption, complain, note, show
 from service.cli.views import schedule_list, task_sheet
 
 if TYPE_CHECKING:
     from service.client.models import Schedule
 
-Which = Annotated[str, typer.Argument(metavar="NAME", help="The schedule's name, or its id.")]
+Which = Annotated[
+    str, typer.Argument(metavar="NAME", help="The schedule's name, or its id.", autocompletion=known.schedules)
+]
 
-group = typer.Typer(help="Tasks made by the clock: list, create, run, pause, resume, delete.", no_args_is_help=True)
+Cron = Annotated[str | None, typer.Option(help="Minute, hour, day of month, month, day of week.")]
+Every = Annotated[float | None, typer.Option(min=1, callback=finite, help="Seconds, instead of --cron.")]
+Timezone = Annotated[str | None, typer.Option(help="Of --cron, such as Europe/Berlin; else UTC.")]
+Pairs = Annotated[
+    list[str] | None,
+    typer.Option("--input", "-i", metavar="K=V", help="A field: JSON, else text; @path uploads the file first."),
+]
+Document = Annotated[str | None, typer.Option("--json", metavar="JSON", help="The whole input.")]
+QueueOption = Annotated[
+    str | None, typer.Option("--queue", help="Instead of the type's own queue.", autocompletion=known.queues)
+]
+CatchUp = Annotated[str | None, typer.Option(help="Of missed ticks: skip, one or all; else one.")]
+
+group = typer.Typer()
 
 
 def register(app: typer.Typer) -> None:
     """Add the group to ``app``."""
     app.add_typer(group, name="schedules")
+
+
+@group.callback(invoke_without_command=True)
+def schedules(context: typer.Context, form: FormOption = Form.TABLE) -> None:
+    """Tasks made by the clock: list, create, change, run, pause, resume, delete."""
+    if context.invoked_subcommand is None:
+        list_schedules(form)
 
 
 @group.command("list")
@@ -35,18 +58,18 @@ def list_schedules(form: FormOption = Form.TABLE) -> None:
 @group.command()
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name that no other schedule has.")],
-    type: Annotated[str, typer.Argument(metavar="TYPE", help="A task type: see `taskrunner types`.")],
+    type: Annotated[
+        str,
+        typer.Argument(metavar="TYPE", help="A task type: see `taskrunner types`.", autocompletion=known.task_types),
+    ],
     source: Annotated[str | None, typer.Argument(metavar="-", help="Read the input as JSON from stdin.")] = None,
-    cron: Annotated[str | None, typer.Option(help="Minute, hour, day of month, month, day of week.")] = None,
-    every: Annotated[float | None, typer.Option(min=1, help="Seconds, instead of --cron.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="Of --cron, such as Europe/Berlin; else UTC.")] = None,
-    pairs: Annotated[
-        list[str] | None,
-        typer.Option("--input", "-i", metavar="K=V", help="A field: JSON, else text; @path uploads the file first."),
-    ] = None,
-    document: Annotated[str | None, typer.Option("--json", metavar="JSON", help="The whole input.")] = None,
-    queue: Annotated[str | None, typer.Option(help="Instead of the type's own queue.")] = None,
-    catch_up: Annotated[str | None, typer.Option(help="Of missed ticks: skip, one or all; else one.")] = None,
+    cron: Cron = None,
+    every: Every = None,
+    timezone: Timezone = None,
+    pairs: Pairs = None,
+    document: Document = None,
+    queue: QueueOption = None,
+    catch_up: CatchUp = None,
     paused: Annotated[bool, typer.Option("--paused", help="Let it begin with `schedules resume`.")] = False,
     form: FormOption = Form.TABLE,
 ) -> None:
@@ -65,6 +88,32 @@ def create(
             enabled=not paused,
         )
     _show([made], form)
+
+
+@group.command()
+def change(
+    which: Which,
+    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    cron: Cron = None,
+    every: Every = None,
+    timezone: Timezone = None,
+    pairs: Pairs = None,
+    document: Document = None,
+    queue: QueueOption = None,
+    catch_up: CatchUp = None,
+    form: FormOption = Form.TABLE,
+) -> None:
+    """Change what is given, from the next tick on; an input is given whole."""
+    told = {"name": name, "cron": cron, "every": every, "timezone": timezone, "queue": queue, "catch_up": catch_up}
+    changes: dict[str, Any] = {field: value for field, value in told.items() if value is not None}
+    given = read_input(pairs or [], document, None)
+    if not (changes or given or document):
+        complain("say what to change: see taskrunner schedules change --help")
+        raise typer.Exit(ExitCode.USAGE)
+    with refusals_end_the_command(), sdk.Client() as client:
+        if given or document:
+            changes["input"] = with_files_uploaded(given, lambda path: client.upload(path).id)
+        _show([client.change_schedule(_found(client, which).id, **changes)], form)
 
 
 @group.command()
@@ -88,11 +137,13 @@ def resume(which: Which, form: FormOption = Form.TABLE) -> None:
 
 
 @group.command()
-def delete(which: Which) -> None:
+def delete(which: Which, form: FormOption = Form.TABLE) -> None:
     """Remove a schedule; tasks it made stay."""
     with refusals_end_the_command(), sdk.Client() as client:
         found = _found(client, which)
         client.delete_schedule(found.id)
+    if form is not Form.TABLE:
+        _show([found], form)
     note(f"deleted {found.name}")
 
 

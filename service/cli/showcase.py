@@ -24,6 +24,8 @@ def run_all(timeout: float) -> Ends:
 async def _run_all(timeout: float) -> Ends:
     async with sdk.AsyncClient() as client:
         offered = {kind.name for kind in await client.task_types()}
+        if not await client.workers():
+            note("no worker lives, so these will wait: start one with: taskrunner worker")
         files = {name: (await client.upload(make(), name=name)).id for name, make in samples.FILES.items()}
         inputs = samples.inputs(files)
         if left_out := sorted(inputs.keys() - offered):

@@ -1,34 +1,33 @@
-"""Streamed output on stderr, a line at a time: what stood on the line of a bar would be overwritten."""
+"""What a task says, piece by piece as it comes, and where its line breaks."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.text import Text
+from typing import TextIO
 
-from service.cli.output import printable
-
-LINE_WIDTH = 72
-"""A language model may never break a line: so long ones are shown in parts, as they come."""
+# Text of users, or of a model: it may break lines, and neither steer a terminal nor turn its text around.
+STEERING = dict.fromkeys(
+    (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "�"
+)
 
 
 class Spoken:
-    """What a task says, on ``console``."""
+    """The pieces on ``stream``, flushed one by one: whoever reads a pipe has each as soon as a person would."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._rest = ""
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._is_mid_line = False
+        self.has_begun = False
 
     def hear(self, delta: str) -> None:
-        """Write the lines that ``delta`` completes."""
-        *lines, self._rest = (self._rest + delta).split("\n")
-        while len(self._rest) > LINE_WIDTH:
-            head, blank, tail = self._rest[:LINE_WIDTH].rpartition(" ")
-            lines.append(head if blank else self._rest[:LINE_WIDTH])
-            self._rest = (tail if blank else "") + self._rest[LINE_WIDTH:]
-        for line in lines:
-            self._console.print(Text(printable(line)), soft_wrap=True)
+        """Write a piece."""
+        self._stream.write(delta.translate(STEERING))
+        self._stream.flush()
+        self.has_begun = True
+        self._is_mid_line = not delta.endswith("\n")
 
-    def pause(self) -> None:
-        """Write what is left of a line."""
-        if self._rest:
-            self.hear("\n")
+    def end_line(self) -> None:
+        """What follows is no part of it."""
+        if self._is_mid_line:
+            self._stream.write("\n")
+            self._stream.flush()
+        self._is_mid_line = False

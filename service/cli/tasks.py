@@ -9,43 +9,63 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import service.client as sdk
+from service.cli import known
 from service.cli.exits import end_with, refusals_end_the_command
-from service.cli.inputs import read_input, with_files_uploaded
-from service.cli.live import follow
+from service.cli.inputs import finite, read_input, read_pairs, with_files_uploaded
 from service.cli.output import Form, FormOption, note, show
-from service.cli.views import task_list, task_sheet
+from service.cli.views import attempt_list, task_list, task_sheet
 
 if TYPE_CHECKING:
     from service.client.models import Task
 
-TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.")]
-Patience = Annotated[float | None, typer.Option(min=0, help="Stop looking after so many seconds, with exit code 124.")]
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.", autocompletion=known.tasks)]
+Patience = Annotated[
+    float | None,
+    typer.Option(min=0, callback=finite, help="Stop looking after so many seconds, with exit code 124."),
+]
+Statuses = Annotated[
+    list[str] | None,
+    typer.Option(help="PENDING, PROCESSING, …; repeat for more.", autocompletion=known.statuses),
+]
+Types = Annotated[list[str] | None, typer.Option(help="Repeat for more.", autocompletion=known.task_types)]
+Queues = Annotated[list[str] | None, typer.Option(help="Repeat for more.", autocompletion=known.queues)]
 
 
 def register(app: typer.Typer) -> None:
     """Add the task commands to ``app``."""
     app.command()(submit)
     app.command()(get)
+    app.command()(attempts)
     app.command("list")(list_tasks)
     app.command()(watch)
 
 
 def submit(
-    type: Annotated[str, typer.Argument(metavar="TYPE", help="A task type: see `taskrunner types`.")],
+    type: Annotated[
+        str,
+        typer.Argument(metavar="TYPE", help="A task type: see `taskrunner types`.", autocompletion=known.task_types),
+    ],
     source: Annotated[str | None, typer.Argument(metavar="-", help="Read the input as JSON from stdin.")] = None,
     pairs: Annotated[
         list[str] | None,
         typer.Option("--input", "-i", metavar="K=V", help="A field: JSON, else text; @path uploads the file first."),
     ] = None,
     document: Annotated[str | None, typer.Option("--json", metavar="JSON", help="The whole input.")] = None,
-    queue: Annotated[str | None, typer.Option(help="Instead of the type's own queue.")] = None,
+    queue: Annotated[
+        str | None, typer.Option(help="Instead of the type's own queue.", autocompletion=known.queues)
+    ] = None,
     priority: Annotated[int | None, typer.Option(min=0, max=9, help="0 is first, 9 is last.")] = None,
-    delay: Annotated[float | None, typer.Option(min=0, help="Start after so many seconds.")] = None,
+    delay: Annotated[float | None, typer.Option(min=0, callback=finite, help="Start after so many seconds.")] = None,
     run_at: Annotated[str | None, typer.Option(metavar="TIME", help="Start then, as 2030-01-31T12:00:00Z.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="Repeat for more.")] = None,
-    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds an attempt may take.")] = None,
+    expires_at: Annotated[str | None, typer.Option(metavar="TIME", help="Not started by then, it fails.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A word to find it by; repeat for more.")] = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="Kept with it, for you; repeat for more.")
+    ] = None,
+    timeout: Annotated[float | None, typer.Option(min=0, callback=finite, help="Seconds an attempt may take.")] = None,
     max_attempts: Annotated[int | None, typer.Option(min=1, help="How often it is tried at most.")] = None,
     concurrency_key: Annotated[str | None, typer.Option(help="Tasks of one key run one at a time.")] = None,
+    callback_url: Annotated[str | None, typer.Option(metavar="URL", help="Where its end is told.")] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key submits the same task once.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it is final; exit code 1 if it failed.")] = False,
     wait_timeout: Patience = None,
@@ -53,6 +73,8 @@ def submit(
 ) -> None:
     """Submit a task."""
     given = read_input(pairs or [], document, source)
+    kept = read_pairs(metadata) if metadata else None
+    has_spoken = False
     with refusals_end_the_command(), sdk.Client() as client:
         task = client.submit(
             type,
@@ -61,17 +83,21 @@ def submit(
             priority=priority,
             delay=delay,
             run_at=run_at,
+            expires_at=expires_at,
             tags=tag,
+            metadata=kept,
             timeout=timeout,
             max_attempts=max_attempts,
             concurrency_key=concurrency_key,
+            callback_url=callback_url,
             idempotency_key=idempotency_key,
         )
         if task.existing:
             note("one with the same unique key was there already: this is it")
         if wait or wait_timeout is not None:
-            task = follow(client, task, wait_timeout)
-    _show(task, form)
+            task, has_spoken = _followed(client, task, form, wait_timeout)
+    if not has_spoken:
+        _show(task, form)
     if not task.is_final and form is Form.TABLE:
         note(f"watch it: taskrunner watch {task.id}")
     end_with(task)
@@ -83,10 +109,19 @@ def get(task_id: TaskId, form: FormOption = Form.TABLE) -> None:
         _show(client.get(task_id), form)
 
 
+def attempts(task_id: TaskId, form: FormOption = Form.TABLE) -> None:
+    """Show every run of a task, and how each ended."""
+    with refusals_end_the_command(), sdk.Client() as client:
+        found = client.attempts(task_id)
+    show(form, [run.document() for run in found], (str(run.attempt) for run in found), lambda: attempt_list(found))
+    if not found and form is Form.TABLE:
+        note("it has not run yet")
+
+
 def list_tasks(
-    status: Annotated[list[str] | None, typer.Option(help="PENDING, PROCESSING, …; repeat for more.")] = None,
-    type: Annotated[list[str] | None, typer.Option(help="Repeat for more.")] = None,
-    queue: Annotated[list[str] | None, typer.Option(help="Repeat for more.")] = None,
+    status: Statuses = None,
+    type: Types = None,
+    queue: Queues = None,
     tag: Annotated[list[str] | None, typer.Option(help="Repeat for more.")] = None,
     after: Annotated[str | None, typer.Option(metavar="TIME", help="Created after this time.")] = None,
     before: Annotated[str | None, typer.Option(metavar="TIME", help="Created before this time.")] = None,
@@ -111,11 +146,29 @@ def list_tasks(
 
 
 def watch(task_id: TaskId, timeout: Patience = None, form: FormOption = Form.TABLE) -> None:
-    """Follow a task until it is final; exit code 1 if it failed."""
+    """Follow a task to its end, and hear what it says; exit code 1 if it failed. With -o json: an event a line."""
     with refusals_end_the_command(), sdk.Client() as client:
-        task = follow(client, client.get(task_id), timeout)
-    _show(task, form)
+        if form is Form.JSON:
+            from service.cli.following import tell_events  # noqa: PLC0415 - see _followed
+
+            if final := tell_events(client, task_id, timeout):
+                end_with(final)
+            return
+        task, has_spoken = _followed(client, client.get(task_id), form, timeout)
+    if not has_spoken:
+        _show(task, form)
     end_with(task)
+
+
+def _followed(client: sdk.Client, task: Task, form: Form, timeout: float | None) -> tuple[Task, bool]:
+    """The final task, and whether all there is to see of it stands on stdout already."""
+    # Bars are half of rich, which the commands beside it need not load.
+    from service.cli.following import follow, tell_end  # noqa: PLC0415
+
+    task, has_spoken = follow(client, task, form, timeout)
+    if has_spoken:
+        tell_end(task)
+    return task, has_spoken and form is Form.TABLE
 
 
 def _upload(client: sdk.Client, path: Path) -> str:

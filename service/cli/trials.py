@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 NO_WORKER_SECONDS = 5.0
 """A task that the service says nobody can start is not waited for any longer."""
 SAMPLE_BYTES = 256 * 1024
+WAITED_TOO_LONG = "see in taskrunner queues whether it is paused or full, and what the workers say in their logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,10 @@ class Trial:
 class Mismatch(ClientError):
     """The service answered, and wrongly."""
 
+    def __init__(self, seen: str, fix: str) -> None:
+        super().__init__(seen)
+        self.fix = fix
+
 
 def attempt(trial: Trial, client: sdk.Client, timeout: float) -> Finding:
     """Make the trial; what came of it."""
@@ -46,19 +51,22 @@ def attempt(trial: Trial, client: sdk.Client, timeout: float) -> Finding:
         said = error.task.error.message if error.task.error else error.task.status
         if trial.is_optional and _is_not_set_up(error.task):
             return warning(trial.name, "not set up", said)
-        return failure(trial.name, said, f"what its attempts say: taskrunner get {error.task.id}")
+        return failure(trial.name, said, f"see its runs, and the worker's log: taskrunner attempts {error.task.id}")
     except WaitTimedOut as error:
         waits_for = error.task.progress.message if error.task.progress and error.task.progress.message else str(error)
-        return (warning if trial.is_optional else failure)(trial.name, waits_for, "look at the worker's log")
+        return (warning if trial.is_optional else failure)(trial.name, waits_for, WAITED_TOO_LONG)
+    except Mismatch as error:
+        return failure(trial.name, str(error), error.fix)
     except ClientError as error:
-        return failure(trial.name, message_of(error))
+        return failure(trial.name, message_of(error), "see what the API and the workers say in their logs")
     return ok(trial.name, f"{seen} in {1000 * (perf_counter() - began):.0f} ms")
 
 
 def _calculation(client: sdk.Client, timeout: float) -> str:
     task = _run(client, "simple_calculation", {"a": 6, "b": 7, "operation": "multiply"}, timeout)
     if not isinstance(task.result, dict) or task.result.get("result") != 42:
-        raise Mismatch(f"6 × 7 came back as {task.result}")
+        fix = f"see which worker answered, and what it runs: taskrunner get {task.id}"
+        raise Mismatch(f"6 × 7 came back as {task.result}", fix)
     return "submitted, run and read back"
 
 
@@ -66,7 +74,8 @@ def _stream(client: sdk.Client, timeout: float) -> str:
     task = _run(client, "simple_calculation", {"a": 6, "b": 7, "operation": "multiply"}, timeout)
     told = [event.event for event in client.events(task.id, timeout=timeout)]
     if "end" not in told:
-        raise Mismatch(f"the stream told {', '.join(told)}, and no end")
+        fix = "let no proxy between here and the API buffer or cut its answers"
+        raise Mismatch(f"the stream told {', '.join(told) or 'nothing'}, and no end", fix)
     return f"{len(told)} events of a task, to its end"
 
 
@@ -79,7 +88,8 @@ def _file(client: sdk.Client, timeout: float) -> str:
         client.delete_file(info.id)
     seen = task.result.get("sha256") if isinstance(task.result, dict) else None
     if seen != hashlib.sha256(data).hexdigest():
-        raise Mismatch("the worker read other bytes than were uploaded: do API and workers share STORAGE_DIR?")
+        fix = "let API and workers share one TASKRUNNER_STORAGE_DIR"
+        raise Mismatch("the worker read other bytes than were uploaded", fix)
     return f"{SAMPLE_BYTES // 1024} KiB uploaded, read by a worker, deleted"
 
 

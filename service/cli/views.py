@@ -13,7 +13,7 @@ from service.cli.output import cells, columns, compact, one_line, printable, sta
 
 if TYPE_CHECKING:
     from service.client.key_models import AuditEntry, Key
-    from service.client.models import Delivery, Operation, Queue, Schedule, Task, TaskType, Worker
+    from service.client.models import Attempt, Delivery, Operation, Queue, Schedule, Task, TaskType, Worker
     from service.client.operator_models import Counts, Stats
     from service.client.workflow_models import Workflow
 
@@ -57,6 +57,16 @@ def _facts(task: Task) -> Iterator[tuple[str, str | Text]]:
         yield "error", Text(one_line(f"{task.error.type}: {task.error.message}"), style="red")
     if task.result is not None:
         yield "result", compact(task.result)
+
+
+def attempt_list(attempts: Iterable[Attempt]) -> Table:
+    table = columns("ATTEMPT", "OUTCOME", "STARTED", "SECONDS", "WORKER", "ERROR")
+    for run in attempts:
+        number = f"{run.attempt}" if run.generation == 1 else f"{run.attempt}, generation {run.generation}"
+        error = "" if run.error is None else f"{run.error.type}: {run.error.message}"
+        row = (number, run.outcome, at(run.started_at), seconds(run.duration), run.worker or "", error)
+        table.add_row(*cells(row))
+    return table
 
 
 def schedule_list(schedules: Iterable[Schedule]) -> Table:

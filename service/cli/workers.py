@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import service.client as sdk
+from service.cli import known
 from service.cli.exits import refusals_end_the_command
 from service.cli.output import Form, FormOption, note, show
 from service.cli.views import worker_list
@@ -33,7 +34,10 @@ def list_workers(context: typer.Context, form: FormOption = Form.TABLE) -> None:
 
 @group.command()
 def drain(
-    worker_id: Annotated[str, typer.Argument(metavar="ID", help="The worker's id: see `taskrunner workers`.")],
+    worker_id: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="The worker's id: see `taskrunner workers`.", autocompletion=known.workers),
+    ],
     form: FormOption = Form.TABLE,
 ) -> None:
     """Let a worker finish what it runs, and end. A supervisor that restarts workers starts a fresh one."""

@@ -12,22 +12,31 @@ import typer
 from rich.console import Group
 
 import service.client as sdk
+from service.cli import known
 from service.cli.exits import ExitCode, end_with, refusals_end_the_command
+from service.cli.inputs import finite
 from service.cli.output import Form, FormOption, complain, show
 from service.cli.views import node_list, workflow_list
 
 if TYPE_CHECKING:
     from service.client.workflow_models import Workflow
 
-WorkflowId = Annotated[str, typer.Argument(metavar="ID", help="The workflow's id.")]
+WorkflowId = Annotated[str, typer.Argument(metavar="ID", help="The workflow's id.", autocompletion=known.workflows)]
 KEYS = {"name", "tasks", "callback_url"}
 
-group = typer.Typer(help="Tasks that follow each other: submit, list, get, cancel, retry.", no_args_is_help=True)
+group = typer.Typer()
 
 
 def register(app: typer.Typer) -> None:
     """Add the group to ``app``."""
     app.add_typer(group, name="workflows")
+
+
+@group.callback(invoke_without_command=True)
+def workflows(context: typer.Context, form: FormOption = Form.TABLE) -> None:
+    """Tasks that follow each other: submit, list, get, cancel, retry."""
+    if context.invoked_subcommand is None:
+        list_workflows(form=form)
 
 
 @group.command()
@@ -37,7 +46,9 @@ def submit(
     callback_url: Annotated[str | None, typer.Option(help="Where its end is told.")] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key submits the same workflow once.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it is final; exit code 1 if it failed.")] = False,
-    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds to wait, then exit code 124.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, callback=finite, help="Seconds to wait, then exit code 124.")
+    ] = None,
     form: FormOption = Form.TABLE,
 ) -> None:
     """Submit a workflow."""
@@ -92,7 +103,7 @@ def _document(file: str) -> dict[str, Any]:
         given = json.loads(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8"))
         if not isinstance(given, dict) or not isinstance(given.get("tasks"), dict) or given.keys() - KEYS:
             raise ValueError('give {"name": …, "tasks": {…}}')
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         complain(f"{file}: {error}")
         raise typer.Exit(ExitCode.USAGE) from None
     return given

@@ -163,7 +163,7 @@ class AsyncClient:
             case Call():
                 try:
                     return await self._send(step)
-                except httpx.TransportError as error:
+                except httpx.RequestError as error:
                     return unreachable(self.url, error)
             case _:
                 assert_never(step)
@@ -201,7 +201,7 @@ class _Stream:
             self._pieces = self._response.aiter_bytes()
             body = b"" if self._response.is_success else await self._response.aread()
             return reply_of(self._response, body)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return unreachable(self._url, error)
 
     async def close(self) -> None:

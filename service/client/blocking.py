@@ -163,7 +163,7 @@ class Client:
             case Call():
                 try:
                     return self._send(step)
-                except httpx.TransportError as error:
+                except httpx.RequestError as error:
                     return unreachable(self.url, error)
             case _:
                 assert_never(step)
@@ -201,7 +201,7 @@ class _Stream:
             self._pieces = self._response.iter_bytes()
             body = b"" if self._response.is_success else self._response.read()
             return reply_of(self._response, body)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return unreachable(self._url, error)
 
     def close(self) -> None:

@@ -53,24 +53,27 @@ def options(url: str | None, api_key: str | None, timeout: float) -> Options:
 
 
 def request_of(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
-    """The call as httpx sends it."""
+    """The call as httpx sends it. Raises: ClientError, where what was given cannot be sent: NaN, half a character."""
     read = (http.timeout.read or 0.0) + call.patience if call.silence is None else call.silence
-    return http.build_request(
-        call.method,
-        call.path,
-        params=call.params or None,
-        json=call.json,
-        files={"file": (call.upload.name, call.upload.body)} if call.upload else None,
-        headers=call.headers,
-        timeout=httpx.Timeout(**{**http.timeout.as_dict(), "read": read}),
-    )
+    try:
+        return http.build_request(
+            call.method,
+            call.path,
+            params=call.params or None,
+            json=call.json,
+            files={"file": (call.upload.name, call.upload.body)} if call.upload else None,
+            headers=call.headers,
+            timeout=httpx.Timeout(**{**http.timeout.as_dict(), "read": read}),
+        )
+    except (ValueError, RecursionError, httpx.InvalidURL) as error:
+        raise ClientError(f"what was given cannot be sent: {error}") from error
 
 
 def reply_of(response: httpx.Response, body: bytes) -> Reply:
     return Reply(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
 
-def unreachable(url: str, error: httpx.TransportError) -> Unreachable:
+def unreachable(url: str, error: httpx.RequestError) -> Unreachable:
     """What httpx says of a request that got no answer."""
     never_left = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
     ours = Unreachable(url, _reason(error), may_have_arrived=not never_left)
@@ -78,7 +81,7 @@ def unreachable(url: str, error: httpx.TransportError) -> Unreachable:
     return ours
 
 
-def _reason(error: httpx.TransportError) -> str:
+def _reason(error: httpx.RequestError) -> str:
     match error:
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
             return "no connection in time"
@@ -88,6 +91,8 @@ def _reason(error: httpx.TransportError) -> str:
             # Blocking sockets say the first, event loops the second, of the same thing.
             is_refused = any(words in str(error) for words in ("refused", "All connection attempts failed"))
             return NOTHING_LISTENS if is_refused else str(error) or "no connection"
+        case httpx.DecodingError():
+            return "an answer that cannot be decoded"
         case _:
             return str(error) or "the connection broke"
 
@@ -97,7 +102,8 @@ def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
         raise refusal from None
     if not is_address:
         raise refusal

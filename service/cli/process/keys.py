@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 import service.client as sdk
+from service.cli import known
 from service.cli.exits import ExitCode, refusals_end_the_command
+from service.cli.inputs import finite
 from service.cli.output import Form, FormOption, complain, note, show
 from service.cli.process.commands import with_one_line_errors
 from service.cli.views import key_list
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id: its part before the dot.")]
+KeyId = Annotated[
+    str, typer.Argument(metavar="ID", help="The key's id: its part before the dot.", autocompletion=known.keys)
+]
 Direct = Annotated[bool, typer.Option("--database", help="Work on the database; needs no key and no running API.")]
 Tenant = Annotated[str, typer.Option(help="With --database: whose key it is.")]
 
@@ -43,7 +47,9 @@ def register(app: typer.Typer) -> None:
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="For people: whose it is.")],
     scopes: Annotated[list[str], typer.Option("--scope", help="read, write or admin; repeatable.")],
-    days: Annotated[float | None, typer.Option(min=0.001, max=36_500, help="It ends after so many days.")] = None,
+    days: Annotated[
+        float | None, typer.Option(min=0.001, max=36_500, callback=finite, help="It ends after so many days.")
+    ] = None,
     database: Direct = False,
     tenant: Tenant = "default",
     new_tenant: Annotated[bool, typer.Option("--new-tenant", help="With --database: make the tenant first.")] = False,
@@ -65,18 +71,22 @@ def list_keys(database: Direct = False, tenant: Tenant = "default", form: FormOp
     show(form, [key.document() for key in found], (key.id for key in found), lambda: key_list(found))
 
 
-def revoke(key_id: KeyId, database: Direct = False, tenant: Tenant = "default") -> None:
+def revoke(key_id: KeyId, database: Direct = False, tenant: Tenant = "default", form: FormOption = Form.TABLE) -> None:
     """End a key for good, everywhere within two seconds."""
     if database:
         _through_database(lambda store: store.revoke(key_id), tenant)
     else:
         _through_api(lambda client: client.revoke_key(key_id))
+    if form is not Form.TABLE:
+        show(form, {"id": key_id, "revoked": True}, [key_id], str)
     note(f"revoked {key_id}")
 
 
 def rotate(
     key_id: KeyId,
-    overlap: Annotated[float | None, typer.Option(min=0, help="Seconds the old one works on; else a day.")] = None,
+    overlap: Annotated[
+        float | None, typer.Option(min=0, callback=finite, help="Seconds the old one works on; else a day.")
+    ] = None,
     database: Direct = False,
     tenant: Tenant = "default",
     form: FormOption = Form.TABLE,

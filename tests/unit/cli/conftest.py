@@ -31,6 +31,13 @@ class Ran:
 Runner = Callable[..., Ran]
 
 
+class Person(io.StringIO):
+    """A standard input that is a terminal, and what is typed there."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
     with FakeApi() as fake:
@@ -41,13 +48,13 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Runner:
-    """Run ``taskrunner`` with these arguments; ``stdin`` is what it reads."""
+    """Run ``taskrunner`` with these arguments; ``stdin`` is what it reads, from a person where one ``types`` it."""
 
     monkeypatch.delenv("COLUMNS", raising=False)  # whoever runs the tests may have a narrow terminal
 
-    def run(*arguments: str, stdin: str = "") -> Ran:
+    def run(*arguments: str, stdin: str = "", types: str | None = None) -> Ran:
         monkeypatch.setattr(sys, "argv", ["taskrunner", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin) if types is None else Person(types))
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()

@@ -30,14 +30,23 @@ def test_a_dry_run_counts(api: FakeApi, run: Runner, action: str) -> None:
 
 def test_a_filter_asks_first_and_says_how_many(api: FakeApi, run: Runner) -> None:
     api.answer("POST", f"{BULK}/delete", 200, {**DRY, "action": "delete"})
-    refused = run("delete", "--queue", "demo_tasks", stdin="n\n")
+    refused = run("delete", "--queue", "a", "--queue", "b", "--tag", "night", types="n\n")
     assert (refused.code, refused.out) == (0, "")
-    assert "Delete 3 tasks?" in refused.err
+    assert "Delete 3 tasks with queue a or b, tag night, for good?" in refused.err
     assert "nothing was changed" in refused.err
-    nobody = run("delete", "--all")
+    nobody = run("delete", "--all", stdin="y\n")
     assert nobody.code == 2
     assert "--yes" in nobody.err
+    assert "Delete all 3 tasks, for good?" in nobody.err
     assert all(got.json.get("dry_run") for got in api.requests)
+
+
+def test_a_filter_that_fits_nothing_is_said_and_not_asked_about(api: FakeApi, run: Runner) -> None:
+    api.answer("POST", f"{BULK}/retry", 200, {**DRY, "matched": 0, "skipped": {}})
+    ran = run("retry", "--status", "FAILED")
+    assert (ran.code, ran.out) == (0, "")
+    assert "there is no task to retry" in ran.err
+    assert len(api.requests) == 1
 
 
 def test_one_that_does_not_ask_does_it_at_once(api: FakeApi, run: Runner) -> None:

@@ -58,14 +58,16 @@ def test_an_absent_service_is_a_finding(run: Runner, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TASKRUNNER_URL", "http://127.0.0.1:9")
     ran = run("doctor")
     assert ran.code == 1
-    assert "✗ reachable    cannot reach http://127.0.0.1:9: is it running?" in ran.out
+    assert "✗ reachable    cannot reach http://127.0.0.1:9: nothing listens there" in ran.out
+    assert "→ start it: make up" in ran.out
 
 
 def test_a_wrong_key_is_a_finding(api: FakeApi, run: Runner) -> None:
     api.refuse("GET", "/health", 401, "unauthorized", detail="A valid API key is needed.")
     ran = run("doctor")
     assert ran.code == 1
-    assert "✗ access       A valid API key is needed. Put a valid key into TASKRUNNER_API_KEY." in ran.out
+    assert "✗ access       A valid API key is needed." in ran.out
+    assert "→ put a valid key into TASKRUNNER_API_KEY" in ran.out
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_a_worker_with_other_files_is_found_out(api: FakeApi, run: Runner) -> No
     api.steps["process_file_upload"] = [{"status": "COMPLETED", "result": {"sha256": "0" * 64}}]
     ran = run("doctor")
     assert ran.code == 1
-    assert "share STORAGE_DIR" in ran.out
+    assert "share one TASKRUNNER_STORAGE_DIR" in ran.out
     assert not api.files
 
 
@@ -107,6 +109,7 @@ def test_a_trial_that_does_not_end_says_what_it_waits_for_and_is_cancelled(api: 
     assert ran.code == 1
     (finding,) = [finding for finding in ran.json if finding["name"] == "round trip"]
     assert finding["detail"] == "Waiting: no worker knows it."
+    assert "taskrunner queues" in finding["fix"]
     assert {task["status"] for task in api.tasks.values() if task["type"] == "simple_calculation"} == {"CANCELLED"}
 
 

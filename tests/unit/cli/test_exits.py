@@ -94,7 +94,7 @@ def test_ctrl_c_exits_130_without_a_word(api: FakeApi, command: list[str]) -> No
     assert "Aborted" not in err
 
 
-@pytest.mark.parametrize("command", ["--help", "get x", "list", "doctor", "demo"])
+@pytest.mark.parametrize("command", ["--help", "get x", "list", "doctor", "demo", "top --once", "completion zsh"])
 def test_client_commands_load_no_server_library(api: FakeApi, command: str) -> None:
     script = (
         "import atexit, sys\n"

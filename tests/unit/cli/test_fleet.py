@@ -29,6 +29,12 @@ def test_the_demo_runs_one_task_of_each_type(api: FakeApi, run: Runner) -> None:
     assert {task["status"] for task in api.tasks.values()} == {"COMPLETED"}
     assert ran.out.count("COMPLETED") == len(TYPES)
     assert len(api.files) == 3
+    assert "taskrunner list --tag demo" in ran.err
+
+
+def test_the_demo_says_that_nobody_will_work(api: FakeApi, run: Runner) -> None:
+    api.workers.clear()
+    assert "no worker lives, so these will wait: start one with: taskrunner worker" in run("demo").err
 
 
 @pytest.mark.parametrize("trouble", ["fails", "refused", "stuck"])
@@ -43,6 +49,7 @@ def test_the_demo_exits_1_if_any_does_not_complete(api: FakeApi, run: Runner, tr
             api.refuse("POST", "/api/v1/tasks", 422, "validation_error", times=1)
     ran = run("demo", "--timeout", "5")
     assert ran.code == 1
+    assert "taskrunner: " in ran.err
     assert ran.out.count("COMPLETED") == len(TYPES) - 1
 
 

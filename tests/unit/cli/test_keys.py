@@ -29,6 +29,7 @@ def test_keys_are_listed_rotated_and_revoked(api: FakeApi, run: Runner) -> None:
     assert api.requests[-1].json == {"overlap": 60.0}
     api.answer("DELETE", "/api/v1/keys/abcd", 204, b"")
     assert "revoked abcd" in run("keys", "revoke", "abcd").err
+    assert run("keys", "revoke", "abcd", "-o", "json").json == {"id": "abcd", "revoked": True}
     api.refuse("DELETE", "/api/v1/keys/nope", 404, "not_found")
     assert run("keys", "revoke", "nope").code == 3
 

@@ -49,16 +49,24 @@ def test_a_queue_is_paused_and_resumed(api: FakeApi, run: Runner, verb: str, pau
 def test_a_purge_asks_first(api: FakeApi, run: Runner) -> None:
     for _ in range(3):
         api.add({"type": "simple_calculation"})
-    refused = run("queues", "purge", "demo_tasks", stdin="n\n")
+    refused = run("queues", "purge", "demo_tasks", types="n\n")
     assert (refused.code, refused.out) == (0, "")
-    assert "Cancel 3 waiting tasks of demo_tasks?" in refused.err
-    assert "nothing was cancelled" in refused.err
-    nobody = run("queues", "purge", "demo_tasks")
-    assert nobody.code == 2
-    assert "--yes" in nobody.err
+    assert "Cancel 3 waiting tasks of the queue demo_tasks?" in refused.err
+    assert "nothing was changed" in refused.err
     assert {task["status"] for task in api.tasks.values()} == {"PENDING"}
-    done = run("queues", "purge", "demo_tasks", stdin="y\n")
+    done = run("queues", "purge", "demo_tasks", types="y\n")
     assert (done.code, done.out) == (0, "cancelled 3 in demo_tasks\n")
+    empty = run("queues", "purge", "demo_tasks", types="y\n")
+    assert (empty.code, "nothing waits in demo_tasks" in empty.err) == (0, True)
+
+
+def test_a_purge_reads_no_pipe_for_an_answer(api: FakeApi, run: Runner) -> None:
+    api.add({"type": "simple_calculation"})
+    nobody = run("queues", "purge", "demo_tasks", stdin="y\n")
+    assert (nobody.code, nobody.out) == (2, "")
+    assert "say --yes" in nobody.err
+    assert "Cancel 1 waiting task of the queue demo_tasks?" in nobody.err
+    assert {task["status"] for task in api.tasks.values()} == {"PENDING"}
 
 
 def test_a_purge_that_only_counts_and_one_that_does_not_ask(api: FakeApi, run: Runner) -> None:

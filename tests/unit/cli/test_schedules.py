@@ -31,6 +31,18 @@ def test_a_schedule_is_created_listed_and_shown(api: FakeApi, run: Runner) -> No
     assert run("schedules", "list", "-o", "json").json[0]["name"] == "nightly"
 
 
+def test_a_schedule_is_changed_as_far_as_said(api: FakeApi, run: Runner) -> None:
+    run("schedules", "create", "nightly", "simple_calculation", *SUM, "--every", "60")
+    changed = run("schedules", "change", "nightly", "--cron", "0 3 * * *", "-i", "a=9", "--name", "late")
+    assert changed.code == 0
+    [got] = api.seen("PATCH", "/api/v1/schedules/s0")
+    assert got.json == {"cron": "0 3 * * *", "name": "late", "input": {"a": 9}}
+    nothing = run("schedules", "change", "late")
+    assert (nothing.code, "say what to change" in nothing.err) == (2, True)
+    assert "late" in run("schedules").out
+    assert run("schedules", "delete", "late", "-o", "json").json[0]["id"] == "s0"
+
+
 def test_the_list_goes_on_to_its_last_page(api: FakeApi, run: Runner) -> None:
     for number in range(5):
         run("schedules", "create", f"n{number}", "simple_calculation", "--every", "60", "--paused")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -27,11 +26,14 @@ def test_submit_reads_each_value_as_json_and_else_as_text(api: FakeApi, run: Run
 
 def test_submit_passes_every_option(api: FakeApi, run: Runner) -> None:
     options = "--queue urgent --priority 0 --delay 2 --tag a --tag b --timeout 9 --max-attempts 2 --idempotency-key k"
-    assert run("submit", "x", "--json", '{"a": 1}', *options.split(), "--run-at", "2030-01-01T00:00:00Z").code == 0
+    options += " --run-at 2030-01-01T00:00:00Z --expires-at 2030-01-02T00:00:00Z --metadata n=1 --metadata who=me"
+    options += " --callback-url https://example.org/hook --concurrency-key c"
+    assert run("submit", "x", "--json", '{"a": 1}', *options.split()).code == 0
     assert api.requests[-1].headers["idempotency-key"] == "k"
     assert api.requests[-1].json == {
         "type": "x", "input": {"a": 1}, "queue": "urgent", "priority": 0, "delay": 2.0, "tags": ["a", "b"],
-        "timeout": 9.0, "max_attempts": 2, "run_at": "2030-01-01T00:00:00Z",
+        "timeout": 9.0, "max_attempts": 2, "run_at": "2030-01-01T00:00:00Z", "expires_at": "2030-01-02T00:00:00Z",
+        "metadata": {"n": 1, "who": "me"}, "callback_url": "https://example.org/hook", "concurrency_key": "c",
     }  # fmt: skip
 
 
@@ -52,14 +54,22 @@ def test_a_file_is_uploaded_first_and_its_id_used(api: FakeApi, run: Runner, tmp
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["-i", "a"], "write -i name=value"),
-        (["-i", "=1"], "write -i name=value"),
+        (["-i", "a"], "write name=value"),
+        (["-i", "=1"], "write name=value"),
         (["-i", "f=@/no/such/file"], "no such file"),
         (["--json", "{"], "no JSON"),
         (["--json", ""], "no JSON"),
         (["--json", "[1]"], "must be a JSON object"),
         (["--json", '{"a": NaN}'], "no JSON"),
         (["--json", "{}", "-"], "not both"),
+        (["--json", "[" * 200_000], "no JSON"),
+        (["--metadata", "n"], "write name=value"),
+        (["--delay", "nan"], "--delay"),
+        (["--timeout", "inf"], "no number of seconds"),
+        (["-i", "a=1e999"], "cannot be sent"),
+        (["--json", '{"a": "\\ud800"}'], "cannot be sent"),
+        (["--idempotency-key", "é"], "cannot be sent"),
+        (["\udcff"], "no UTF-8"),
         (["{}"], "as - for standard input"),
         (["--priority", "10"], "--priority"),
         (["-o", "yaml"], "yaml"),
@@ -112,6 +122,20 @@ def test_get_shows_what_there_is(api: FakeApi, run: Runner) -> None:
     assert facts["input"].strip() == '{"a": 1}'
 
 
+def test_the_runs_of_a_task_are_listed(api: FakeApi, run: Runner) -> None:
+    api.add({"type": "x"})
+    error = {"type": "ValueError", "message": "bad", "retryable": True}
+    runs = [{"attempt": 1, "generation": 2, "outcome": "retried", "error": error}, {"attempt": 2, "outcome": "running"}]
+    api.answer("GET", f"{TASKS}/0190-0000/attempts", 200, {"data": runs})
+    ran = run("attempts", "0190-0000")
+    assert ran.code == 0
+    assert "1, generation 2" in ran.out
+    assert "ValueError: bad" in ran.out
+    assert [one["outcome"] for one in run("attempts", "0190-0000", "-o", "json").json] == ["retried", "running"]
+    api.answer("GET", f"{TASKS}/none/attempts", 200, {"data": []})
+    assert "it has not run yet" in run("attempts", "none").err
+
+
 def test_a_text_of_a_user_cannot_steer_the_terminal_or_be_markup(api: FakeApi, run: Runner) -> None:
     api.steps["x"] = [{"status": "COMPLETED", "result": "[red]hi[/red]\x1b]0;owned\x07\x9b2J"}]
     api.add({"type": "x"})
@@ -148,24 +172,6 @@ def test_watch_follows_to_the_end(api: FakeApi, run: Runner) -> None:
     ran = run("watch", "0190-0000", "-o", "id")
     assert (ran.code, ran.out) == (0, "0190-0000\n")
     assert "COMPLETED" in ran.err
-
-
-def test_watch_shows_what_a_task_says_a_line_at_a_time(api: FakeApi, run: Runner) -> None:
-    task = api.add({"type": "simple_calculation"})
-    said = ["One line\nand ", "a long one " * 8, "\x1b[31mred"]
-    frames = [
-        f"id: 1-2-{number}\nevent: output\ndata: {json.dumps({'delta': piece})}\n\n"
-        for number, piece in enumerate(said)
-    ]
-    end = f"id: 1-3-1\nevent: end\ndata: {json.dumps(api.look(task['id'], to_the_end=True))}\n\n"
-    api.answer("GET", f"/api/v1/tasks/{task['id']}/events", 200, "".join([*frames, end]).encode())
-    ran = run("watch", "0190-0000", "-o", "id")
-    assert (ran.code, ran.out) == (0, "0190-0000\n")
-    lines = ran.err.splitlines()
-    assert "One line" in lines
-    assert max(map(len, lines)) <= 72, "a long line is shown while it grows"
-    assert " ".join(lines).count("a long one") == 8
-    assert "\x1b" not in ran.err
 
 
 def test_cancel_and_retry_and_the_conflict_that_exits_1(api: FakeApi, run: Runner) -> None:
