@@ -35,7 +35,7 @@ def drain_before_shutdown(hurry: Callable[[], None]) -> None:
 
     Nothing happens under another server than uvicorn.
     """
-    server = _server()
+    server = running_server()
     if server is None:
         return
     shutdown = server.shutdown
@@ -49,15 +49,18 @@ def drain_before_shutdown(hurry: Callable[[], None]) -> None:
 
 def abort(scope: Scope) -> None:
     """Cut the connection of this request at once: closing it would first wait for a client that reads nothing."""
-    server = _server()
+    server = running_server()
     for connection in list(server.server_state.connections) if server is not None else ():
         cycle = getattr(connection, "cycle", None)
         if cycle is not None and cycle.scope is scope:
             connection.transport.abort()
 
 
-def _server() -> uvicorn.Server | None:
-    """uvicorn hands an application no reference to its server, but the signal's handler is a method of it."""
+def running_server() -> uvicorn.Server | None:
+    """The server this process runs, where it is uvicorn.
+
+    It hands an application no reference to itself, but the signal's handler is a method of it.
+    """
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     return server if isinstance(server, uvicorn.Server) else None
 

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from fastapi import FastAPI
 
 from service.dependencies import House
-from service.draining import drain_before_shutdown
+from service.draining import drain_before_shutdown, running_server
 from service.health import readiness
+from service.slow_clients import ClientLimits, guard_connections, watch_clients
 from shared import notify
 from shared.children import end
 from shared.domain.errors import StoreUnavailable
@@ -44,10 +45,13 @@ async def stand(app: FastAPI, settings: Settings, registry: Registry, *beside: B
     async with stores:
         app.state.house = House(stores, registry, settings)
         drain_before_shutdown(hurry=stores.end_waits)
+        server, limits = running_server(), ClientLimits()
+        guard_connections(server, limits)
         children = (
             asyncio.create_task(_bootstrap(stores), name="bootstrap-key"),
             asyncio.create_task(watch_for_ever(stores), name="death-watch"),
             asyncio.create_task(_say_ready(stores), name="say-ready"),
+            *([asyncio.create_task(watch_clients(server, limits), name="slow-clients")] if server is not None else ()),
             *(asyncio.create_task(work(stores), name=work.__qualname__) for work in beside),
         )
         leave_to_the_process()

@@ -40,6 +40,7 @@ KNOWN: Mapping[str, tuple[int, str]] = {
     "not_found": (404, "Not found"),
     "file_missing": (404, "Not found"),
     "method_not_allowed": (405, "Method not allowed"),
+    "request_timeout": (408, "The request took too long to come"),
     "conflict": (409, "The state does not allow this"),
     "idempotency_in_flight": (409, "The first request with this key is still running"),
     "payload_too_large": (413, "The body is too large"),

@@ -16,6 +16,8 @@ BATCH_BYTES = 32 * 1_048_576
 MULTIPART_OVERHEAD = 65_536
 LARGE_PATHS = frozenset({"/api/v1/tasks/batch", "/api/v1/workflows"})
 FILES_PATH = "/api/v1/files"
+SINGLE = (b"host", b"content-type", b"content-length", b"content-encoding", b"authorization", b"idempotency-key")
+"""Fields of which a proxy in front may have read another than we do, where there are two."""
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods whose routes never read a body."""
 # Parameters may follow, but no charset other than UTF-8. Possessive: blanks given back would hide a charset.
@@ -75,7 +77,18 @@ def _check_headers(scope: Scope) -> dict[bytes, bytes]:
         fields[name] = value
     if total > HEADER_BYTES:
         raise Problem("headers_too_large", f"All header fields together may have {HEADER_BYTES} bytes.")
+    if len(fields) != len(scope["headers"]):
+        _refuse_twins([name for name, _ in scope["headers"]])
+    version = scope.get("http_version")
+    if version == "0.9" or (version == "1.1" and b"host" not in fields):
+        raise Problem("bad_request", "Send HTTP/1.1 with a Host, or HTTP/1.0.")
     return fields
+
+
+def _refuse_twins(names: list[bytes]) -> None:
+    for name in SINGLE:
+        if names.count(name) > 1:
+            raise Problem("bad_request", f"There may be one {name.decode().title()}.")
 
 
 def _check_media_type(fields: dict[bytes, bytes], wanted: re.Pattern[bytes]) -> None:

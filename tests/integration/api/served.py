@@ -12,7 +12,11 @@ import orjson
 import uvicorn
 from starlette.types import ASGIApp
 
+from service.slow_clients import ClientLimits, guard_connections, watch_clients
+from shared.children import end
+
 READ_SECONDS = 10.0
+PATIENT = ClientLimits()
 
 
 @dataclass(frozen=True)
@@ -29,20 +33,36 @@ class RawAnswer:
 @asynccontextmanager
 async def served(app: ASGIApp) -> AsyncIterator[int]:
     """The port ``app`` is served on."""
+    async with serving(app) as server:
+        yield port_of(server)
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, limits: ClientLimits = PATIENT) -> AsyncIterator[uvicorn.Server]:
+    """The server of ``app``, guarded as it is in production."""
     config = uvicorn.Config(
         app, host="127.0.0.1", port=0, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=2
     )
+    config.load()
     server = uvicorn.Server(config)
+    guard_connections(server, limits)
     running = asyncio.create_task(server.serve())
+    watching = asyncio.create_task(watch_clients(server, limits))
     try:
         async with asyncio.timeout(READ_SECONDS):
             while not server.started:
                 assert not running.done(), "uvicorn ended before it listened"
                 await asyncio.sleep(0.01)
-        yield server.servers[0].sockets[0].getsockname()[1]
+        yield server
     finally:
         server.should_exit = True
         await running
+        await end(watching)
+
+
+def port_of(server: uvicorn.Server) -> int:
+    port: int = server.servers[0].sockets[0].getsockname()[1]
+    return port
 
 
 async def exchange(port: int, *pieces: bytes) -> RawAnswer:
