@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import logging.config
-import re
 import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, cast
 
 import structlog
-import structlog.tracebacks
+
+from shared.tracebacks import escaped, traceback_of, write_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 
 FACTS: ContextVar[Callable[[], Mapping[str, object]] | None] = ContextVar("facts", default=None)
 """What every line of the run or the request at hand carries; made only when a line is written."""
-
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-
-# The local variables of a frame hold payloads and keys: a trace shows lines of code alone.
-PLAIN_TRACEBACKS = structlog.processors.ExceptionRenderer(
-    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-)
 
 
 def configure_logs(settings: Settings) -> None:
@@ -42,12 +35,15 @@ def configure_logs(settings: Settings) -> None:
     ]
     if settings.log_format == "json":
         # JSON escapes control characters, so no input can forge a line.
-        render: list[Processor] = [PLAIN_TRACEBACKS, structlog.processors.JSONRenderer()]
+        render: list[Processor] = [
+            structlog.processors.ExceptionRenderer(traceback_of),
+            structlog.processors.JSONRenderer(),
+        ]
     else:
         render = [
             _escape_event,
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), pad_event_to=28, exception_formatter=structlog.dev.plain_traceback
+                colors=sys.stderr.isatty(), pad_event_to=28, exception_formatter=write_traceback
             ),
         ]
     formatter = structlog.stdlib.ProcessorFormatter(
@@ -80,7 +76,7 @@ def merge_facts(_logger: object, _method: str, facts: EventDict) -> EventDict:
 
 def _escape_event(_logger: object, _method: str, facts: EventDict) -> EventDict:
     """The console shows an event as it is (facts by their repr): it may neither start a line nor drive the terminal."""
-    facts["event"] = CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(facts["event"]))
+    facts["event"] = escaped(str(facts["event"]))
     return facts
 
 

@@ -65,6 +65,7 @@ class Database:
             pool_recycle=recycle,
             pool_timeout=POOL_TIMEOUT,
             pool_use_lifo=True,
+            hide_parameters=True,  # an error is logged with its statement, never with what was in it
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
             connect_args={

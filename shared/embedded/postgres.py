@@ -63,6 +63,7 @@ class Postgres:
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_checkpoints": "off",
+            "log_error_verbosity": "terse",  # details quote rows
             **self.settings,
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -133,7 +134,7 @@ def _environment() -> dict[str, str]:
 
 
 def _run(argv: Sequence[str], given: str = "") -> None:
-    done = subprocess.run(  # noqa: S603 - our own programs, no shell
+    done = subprocess.run(  # noqa: S603 # nosec B603 # our own programs, no shell
         unprivileged(argv), input=given, env=_environment(), capture_output=True, text=True, check=False,
         timeout=SETUP_TIMEOUT_S,
     )  # fmt: skip

@@ -179,6 +179,7 @@ async def test_postgres_takes_only_the_password_and_only_on_loopback(tmp_path: P
                 host=LOOPBACK, port=server.port, user="taskrunner", password="guess", database="taskrunner", timeout=10
             )
         assert await ask(server, "SHOW listen_addresses") == LOOPBACK
+        assert await ask(server, "SHOW log_error_verbosity") == "terse", "a log holds no row"
         assert await ask(server, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") is False
         assert await ask(server, "SHOW server_encoding") == "UTF8"
         assert await ask(server, "SELECT lower('ÄÖ') || datlocale FROM pg_database WHERE datname = 'taskrunner'") == (

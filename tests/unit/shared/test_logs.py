@@ -91,6 +91,50 @@ def test_an_error_shows_code_and_no_value_of_any_frame(stderr: io.StringIO, form
     assert SECRET not in text
 
 
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_the_words_of_an_error_are_no_line_of_their_own(stderr: io.StringIO, form: Literal["json", "console"]) -> None:
+    configure(stderr, form)
+    error = ExceptionGroup(FORGED, [ValueError(FORGED)])
+    error.add_note(FORGED)
+    get_logger("ours").error("failed", exc_info=error)
+    logging.getLogger("theirs").error("failed", exc_info=error)
+    text = stderr.getvalue()
+    assert not {"\r", "\x1b", "\x00", "\x85", "\u2028"} & set(text)
+    whole = [line for line in text.split("\n") if line and not line.startswith("    ")]
+    assert len(whole) == 2, whole
+    assert text.count("forged") >= 2 * len(("group", "member", "note"))
+
+
+QUOTED = {
+    "a row": 'new row violates check constraint "x"\nDETAIL:  Failing row contains (1, {s}\n{s}).\nHINT:  {s}',
+    "an argument": "invalid input for query argument $3: {s}\n (expected str, got dict)",
+    "an input": "1 validation error for A\nb\n  wrong [type=x, input_value='{s}', input_type=str]",
+}
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize("name", QUOTED)
+def test_no_value_that_an_error_quotes_is_logged(
+    stderr: io.StringIO, form: Literal["json", "console"], name: str
+) -> None:
+    configure(stderr, form)
+    words = QUOTED[name].replace("{s}", SECRET)
+    error = RuntimeError("told on")
+    error.__cause__ = ValueError(words)
+    error.add_note(words)
+    get_logger("ours").error("failed", exc_info=error)
+    text = stderr.getvalue()
+    assert "told on" in text
+    assert "constraint" in text or "argument $3" in text or "validation error" in text
+    assert SECRET not in text
+
+
+def test_an_error_of_many_words_is_cut(stderr: io.StringIO) -> None:
+    configure(stderr)
+    get_logger("ours").error("failed", exc_info=ValueError("x" * 100_000))
+    assert len(stderr.getvalue()) < 5_000
+
+
 def test_context_appears_on_every_line_of_both_systems(stderr: io.StringIO) -> None:
     configure(stderr)
     with structlog.contextvars.bound_contextvars(task_id="t-1", attempt=2):
