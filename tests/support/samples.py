@@ -56,8 +56,20 @@ def animated_gif(colours: Sequence[str]) -> bytes:
 
 def png_claiming(width: int, height: int) -> bytes:
     """A PNG of a hundred bytes that declares ``width`` × ``height`` pixels: a decompression bomb's first lines."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"\x00" * 64)), (b"IEND", b""))
+    return _png((b"IHDR", _png_header(width, height)), (b"IDAT", zlib.compress(b"\x00" * 64)), (b"IEND", b""))
+
+
+def png_with(name: bytes, data: bytes) -> bytes:
+    """A PNG of one pixel with another chunk before it."""
+    pixel = (b"IDAT", zlib.compress(b"\x00" * 4))
+    return _png((b"IHDR", _png_header(1, 1)), (name, data), pixel, (b"IEND", b""))
+
+
+def _png_header(width: int, height: int) -> bytes:
+    return struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+
+
+def _png(*chunks: tuple[bytes, bytes]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.errors import OutboundRefused, ProviderUnavailable
-from shared.outbound import Checked, client_for, resolve
+from shared.outbound import Checked, client_for, download, resolve
 
 Answers = Callable[..., None]
 
@@ -87,13 +88,86 @@ async def test_what_is_not_a_plain_https_url_is_refused(url: str) -> None:
         "[fec0::1]",
         "localhost",
         "LOCALHOST",
+        "localhost.",
+        "ｌｏｃａｌｈｏｓｔ",
         "①②⑦.⓪.⓪.①",
+        "127。0。0。1",
+        "0x7f.0x0.0x0.0x1",
+        "017700000001",
+        "00000177.1",
+        "%31%32%37.0.0.1",
+        "127.0.0.1%2f",
+        "[::127.0.0.1]",
+        "[0:0:0:0:0:ffff:7f00:1]",
+        "[::ffff:169.254.169.254]",
+        "[::ffff:0:127.0.0.1]",
+        "[2001:0:4136:e378:8000:63bf:80ff:fffe]",
+        "[fd00:ec2::254]",
+        "[fe80::1%25lo]",
+        "[::1%25lo]",
+        "[ff02::1]",
     ],
 )
 async def test_every_spelling_of_a_private_host_is_refused_by_the_real_resolver(host: str) -> None:
     # Some spellings the resolver itself does not take: then nothing can be connected to, either.
     with pytest.raises((OutboundRefused, ProviderUnavailable)):
         await resolve(f"https://{host}/", ())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1#@example.com/",
+        "https://127.0.0.1?@example.com/",
+        "https://127.0.0.1\\@example.com/",
+        "https://127.0.0.1:443\\@example.com/",
+        "https://example.com@127.0.0.1/",
+        "https://example.com\\@127.0.0.1/",
+        "https://example.com#@127.0.0.1/",
+        "https://example.com:443#@127.0.0.1:80/",
+        "https://example.com;127.0.0.1/",
+        "https:///127.0.0.1/",
+        "https:127.0.0.1/",
+        "https://[::1]example.com/",
+        "https://example.com\t@127.0.0.1/",
+        "https://example.com,127.0.0.1/",
+    ],
+)
+async def test_no_reading_of_a_url_leads_elsewhere_than_was_checked(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    real = {"example.com": "93.184.215.14"}
+
+    async def getaddrinfo(_self: Any, host: str, port: int, **_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (real.get(host, "127.0.0.1"), port))]
+
+    monkeypatch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", getaddrinfo)
+    try:
+        checked = await resolve(url, ())
+    except OutboundRefused:
+        return
+    assert (checked.url.host, checked.addresses) == ("example.com", ("93.184.215.14",))
+
+
+async def test_a_name_that_turns_to_loopback_behind_the_check_is_called_at_the_checked_address(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    called: list[str] = []
+
+    async def getaddrinfo(_self: Any, host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        address = "93.184.215.14" if len(asked) == 1 else "127.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    async def sock_connect(_self: Any, _socket: Any, address: tuple[str, int]) -> None:
+        called.append(address[0])
+        raise ConnectionRefusedError
+
+    loop = type(asyncio.get_running_loop())
+    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(loop, "sock_connect", sock_connect)
+    with pytest.raises(ProviderUnavailable):
+        await download("https://rebinding.example/", tmp_path / "body", allow=(), max_bytes=10)
+    assert (asked, called) == (["rebinding.example"], ["93.184.215.14"])
 
 
 async def test_a_public_host_is_bound_to_all_of_its_addresses(dns: Answers) -> None:

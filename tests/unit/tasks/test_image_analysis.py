@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import zlib
 from typing import Any
 from uuid import uuid4
 
@@ -134,6 +135,8 @@ HOSTILE = {
     "a PNG just above the cap": samples.png_claiming(50_000, 1_001),
     "a PNG whose pixels are missing": samples.png_claiming(100, 100),
     "a PNG of no width": samples.png_claiming(0, 100),
+    "a PNG whose text unpacks to 64 MiB": samples.png_with(b"zTXt", b"k\0\0" + zlib.compress(bytes(2**26), 9)),
+    "a GIF that is a page": b"GIF89a/*<script>alert(1)</script>*/=1;",
 }
 
 
