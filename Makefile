@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up test test-browser chaos fuzz soak chaos-peers check docs bench format lock clean
+.PHONY: help install install-dev up test test-browser chaos fuzz soak chaos-peers check audit docs bench format lock clean
 
 help:
 	@echo "make up       start everything on loopback (Ctrl-C stops it)"
@@ -15,7 +15,8 @@ help:
 	@echo "make fuzz     what the OpenAPI document allows and does not, to every route (EXAMPLES=100 SEED=1)"
 	@echo "make soak     ten minutes of seeded faults under a seeded load (SECONDS=600 SEED=1)"
 	@echo "make chaos-peers  the same faults beside arq, SAQ and Celery (ten minutes)"
-	@echo "make check    format, lint, types, import rules, dependencies, dead code"
+	@echo "make check    format, lint, types, import rules, dependencies, dead code, security lint"
+	@echo "make audit    known vulnerabilities of what the lock files name (asks a service on the internet)"
 	@echo "make docs     write docs/reference from the code"
 	@echo "make bench    what the service costs, beside a yardstick (two minutes)"
 	@echo "make bench-peers  the same beside other queues and services (half an hour; ARGS=--quick: four minutes)"
@@ -75,11 +76,19 @@ check: install-dev
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/vulture
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive service shared worker
 	$(BIN)/hadolint Dockerfile
 
 # A test holds these pages to the code.
 docs: install-dev
 	$(BIN)/python -m reference
+
+# Not part of check: without the service there is no answer, and that is a failure.
+AUDIT_SERVICE := api.osv.dev
+audit: install-dev
+	@$(BIN)/python -c 'import httpx; httpx.get("https://$(AUDIT_SERVICE)", timeout=10)' 2>/dev/null || { echo "make audit needs the vulnerability service $(AUDIT_SERVICE), which cannot be reached from here"; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/pip-audit --vulnerability-service osv --no-deps --disable-pip --progress-spinner off -r requirements.lock -r requirements-dev.lock
 
 bench: install-dev
 	@exec $(BIN)/python -m benchmarks $(ARGS)

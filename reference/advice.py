@@ -10,7 +10,7 @@ ADVICE = {
         "The body is no JSON as RFC 8259 has it: such as a key twice, NaN, a BOM, or not UTF-8.",
         MALFORMED,
     ),
-    "bad_request": ("The request is malformed in another way.", MALFORMED),
+    "bad_request": ("The request is malformed in another way, or no HTTP.", MALFORMED),
     "invalid_cursor": ("`cursor` is none that this service gave, or was edited.", "Start again from the first page."),
     "invalid_event_id": (
         "`Last-Event-ID` or `starting_after` is no id of an event.",
@@ -39,6 +39,10 @@ ADVICE = {
     ),
     "file_missing": ("There is no such file, or it belongs to another tenant.", "Upload it again."),
     "method_not_allowed": ("The path does not take this method.", "Use one that `Allow` names."),
+    "request_timeout": (
+        "Its head, or its body, came too slowly.",
+        "Repeat it over a better line; see [security](../security.md#clients-that-take-their-time).",
+    ),
     "conflict": (
         "The state forbids it: a final task is cancelled, a running one retried, a name is taken.",
         "Read it again, then decide.",

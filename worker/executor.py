@@ -198,7 +198,7 @@ class Execution:
             Attempted(self.task.attempt, self.task.max_attempts, self.task.crashes),
             outcome,
             policy,
-            jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
+            jitter=random.random(),  # noqa: S311 # nosec B311 # spreads retries, keeps no secret
             scale=self._handlers.backoff_scale,
         )
 

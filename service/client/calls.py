@@ -192,7 +192,7 @@ def new_key() -> str:
 
 
 def _jitter() -> float:
-    return random.random()  # noqa: S311 - spreads retries, keeps no secret
+    return random.random()  # noqa: S311 # nosec B311 # spreads retries, keeps no secret
 
 
 def _read(call: Call[T], reply: Reply) -> T:

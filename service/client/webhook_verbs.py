@@ -10,7 +10,7 @@ from service.client.calls import Call, Emit, Feed, Flow, Reply, exchange
 from service.client.models import Delivery, Page, WebhookSecret
 
 DELIVERIES = "/api/v1/deliveries"
-SECRET = "/api/v1/webhooks/secret"  # noqa: S105 - a path
+SECRET = "/api/v1/webhooks/secret"  # noqa: S105 # nosec B105 # a path
 PAGE = 200
 
 

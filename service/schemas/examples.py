@@ -165,10 +165,11 @@ STATS = {
         }
     ],
 }
+MASKED = "********"
 CONFIG = {
     "data": {
         "DATABASE_URL": "postgresql+asyncpg://********@db.internal:5432/taskrunner",
-        "TASKRUNNER_SECRET_KEY": "********",
+        "TASKRUNNER_SECRET_KEY": MASKED,
         "TASKRUNNER_CONCURRENCY": 20,
         "TASKRUNNER_QUEUES": ["urgent", "ai_processing", "demo_tasks"],
     }

@@ -80,7 +80,7 @@ class HeartbeatConnection:
             row = await self._connection.fetchrow(BEAT, worker_id, state, timeout=STATEMENT_TIMEOUT)
         except asyncpg.LockNotAvailableError:
             row = await self._connection.fetchrow(BEAT_ALONE, worker_id, state, timeout=STATEMENT_TIMEOUT)
-        assert row is not None  # noqa: S101 - a SELECT without FROM gives one row
+        assert row is not None  # noqa: S101 # nosec B101 # a SELECT without FROM gives one row
         counters = orjson.loads(row["counters"] or "{}")
         cancels = list(row.get("cancels", ()))
         return Beat(row["is_alive"], {UUID(k): v for k, v in counters.items()}, cancels, row["must_drain"])

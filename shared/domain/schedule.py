@@ -74,7 +74,7 @@ BUILT_IN = (CLEANUP, HOURLY_STATS)
 def timing_of(cron: str | None, every: float | None, timezone: str, anchor: datetime) -> Timing:
     if cron is not None:
         return Cron(cron, timezone)
-    assert every is not None  # noqa: S101 - a CHECK of the table
+    assert every is not None  # noqa: S101 # nosec B101 # a CHECK of the table
     return Every(timedelta(seconds=every), anchor)
 
 

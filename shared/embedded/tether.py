@@ -38,7 +38,7 @@ def die_with_parent(death_signal: int, parent_pid: int) -> None:
 def main() -> None:
     death_signal, parent_pid, *argv = sys.argv[1:]
     die_with_parent(int(death_signal), int(parent_pid))
-    os.execvp(argv[0], argv)  # noqa: S606 - becoming the command we were given is this file's purpose
+    os.execvp(argv[0], argv)  # noqa: S606 # nosec B606 # becoming the command we were given is this file's purpose
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ async def cancel(stores: Stores, tenant_id: int, task_id: UUID) -> Task:
         task = await moves.cancel(session, tenant_id, task_id)
         if task is None:
             await _refuse(await lookup.get_task(session, tenant_id, task_id))
-    assert task is not None  # noqa: S101 - _refuse raised
+    assert task is not None  # noqa: S101 # nosec B101 # _refuse raised
     if task.status.is_final:
         stores.finals.tell(task.id)
         stores.feed.tell([moved(task)])

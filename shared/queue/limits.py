@@ -108,7 +108,7 @@ class LimitedClaims:
         await statements.use(session, used)
         waits = [self._limits.rates[name].wait(ahead.get(name, 0.0) + used.get(name, 0.0)) for name in rated]
         if len(locked) < len(wanted):
-            waits.append(random.uniform(0, AGAIN_SECONDS))  # noqa: S311 - spreads workers, keeps no secret
+            waits.append(random.uniform(0, AGAIN_SECONDS))  # noqa: S311 # nosec B311 # spreads workers, keeps no secret
         self._due_at = min([self._due_at, *(time.monotonic() + wait for wait in waits if wait > 0)])
         return claimed
 

@@ -79,7 +79,7 @@ async def attempt(stores: Stores, delivery: ClaimedDelivery, *, timeout: float =
 
 async def record(stores: Stores, delivery: ClaimedDelivery, done: Attempted) -> DeliveryState | None:
     """Write how an attempt went; None: the lease was lost meanwhile. Raises: StoreUnavailable."""
-    jitter = random.random()  # noqa: S311 - spreads attempts, keeps no secret
+    jitter = random.random()  # noqa: S311 # nosec B311 # spreads attempts, keeps no secret
     state, delay = decide(done, delivery.step, scale=stores.settings.retry_backoff_scale, jitter=jitter)
     async with stores.db.autocommit() as session:
         return state if await statements.record(session, delivery, done, state, delay) else None

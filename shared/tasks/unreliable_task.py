@@ -64,7 +64,7 @@ async def unreliable_task(run: Run, given: UnreliableInput) -> UnreliableOutput:
     Raises: ConnectionError, ValueError or RuntimeError, as ``error`` says.
     """
     await _work(run, given.duration)
-    unlucky = random.random() < given.failure_rate  # noqa: S311 — no secret hangs on this roll
+    unlucky = random.random() < given.failure_rate  # noqa: S311 # nosec B311 # no secret hangs on this roll
     if run.attempt <= given.fail_times or unlucky:
         raise _error(given.error, f"Attempt {run.attempt} failed, as it was asked to.")
     return UnreliableOutput(attempts=run.attempt)

@@ -82,7 +82,7 @@ async def maintain(stores: Stores, registry: Registry) -> None:
 
 async def _repeat(chore: Chore, stores: Stores) -> None:
     # A worker may be recycled sooner than that: its first turn comes at a random moment of the interval.
-    pause = random.uniform(0, chore.seconds)  # noqa: S311 - no secret
+    pause = random.uniform(0, chore.seconds)  # noqa: S311 # nosec B311 # no secret
     while True:
         await asyncio.sleep(pause)
         pause = chore.seconds
@@ -100,4 +100,4 @@ async def _repeat(chore: Chore, stores: Stores) -> None:
 async def _make_due_ticks(registry: Registry, stores: Stores) -> Sooner:
     wait = await make_due_ticks(stores, registry)
     # All workers know the same next tick: a little apart, the first makes it, and the others find it made.
-    return Sooner(wait + random.uniform(0, APART_SECONDS))  # noqa: S311 - no secret
+    return Sooner(wait + random.uniform(0, APART_SECONDS))  # noqa: S311 # nosec B311 # no secret

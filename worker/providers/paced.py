@@ -115,7 +115,7 @@ class PacedAI:
         if since + wait > patience:
             return PatienceLost(f"{why}; this task has waited {since:.0f} s, and may wait {patience:.0f}")
         backoff = min(2.0 ** min(times, 10), LONGEST_BACKOFF_SECONDS)
-        spread = 1 + random.random() / 2  # noqa: S311 - spreads retries, keeps no secret
+        spread = 1 + random.random() / 2  # noqa: S311 # nosec B311 # spreads retries, keeps no secret
         return RateLimited(why, retry_after=timedelta(seconds=max(wait, backoff) * spread))
 
     async def _noted(self, note: Awaitable[None]) -> None:

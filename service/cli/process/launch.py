@@ -101,4 +101,5 @@ async def has_key(settings: Settings) -> bool:
 
 
 def _become(argv: tuple[str, ...], env: Mapping[str, str]) -> None:
-    os.execve(argv[0], argv, {**os.environ, **env})  # noqa: S606 - no shell: one process, which signals reach directly
+    # No shell: one process, which signals reach directly.
+    os.execve(argv[0], argv, {**os.environ, **env})  # noqa: S606 # nosec B606

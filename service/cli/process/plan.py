@@ -29,6 +29,7 @@ EXTRA_GRACE_S = 5.0
 # A PostgreSQL that was killed may hold its shared memory for a moment after.
 SERVER_STARTS = 5
 SPARE_CONNECTIONS = 40
+ANYWHERE = "0.0.0.0"  # noqa: S104 # nosec B104 # told from, not listened on
 EXTRA_PER_WORKER = 5  # heartbeat, batch writers: connections beside the pool
 
 Note = Callable[[str], None]
@@ -86,7 +87,7 @@ class Plan:
 
     @property
     def _url(self) -> str:
-        host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self.options.host, self.options.host)  # noqa: S104
+        host = {ANYWHERE: LOOPBACK, "::": "::1"}.get(self.options.host, self.options.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.options.port}"
 
     @property

@@ -63,7 +63,7 @@ class Line:
                 # Leases of runs here may have ended meanwhile: the next exchange renews them before it claims. Claimed
                 # by this one they would run a second time. (What was claimed and not told is told all the same.)
                 blob = replace(ask, want=0).packed()
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 # nosec B311 # no secret
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             else:
                 if self.is_away:
