@@ -35,4 +35,5 @@ def completion(shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bas
     """Print the script that completes commands, options, types, queues and ids: source <(taskrunner completion bash)"""
     from typer._completion_shared import get_completion_script  # noqa: PLC0415 - nobody else needs it
 
-    print(get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell))
+    script = get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell)  # nosec B604 # a name
+    print(script)
