@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up test test-browser chaos fuzz soak chaos-peers check audit docs bench format lock clean
+.PHONY: help install install-dev up test test-browser test-deploy chaos fuzz soak chaos-peers check audit docs bench format lock clean
 
 help:
 	@echo "make up       start everything on loopback (Ctrl-C stops it)"
 	@echo "make test     the whole test suite, on real servers from pip"
 	@echo "make test-browser  the dashboard in a real browser (needs the system package chromium)"
+	@echo "make test-deploy  the alert rules under a real Prometheus (needs the system package prometheus)"
 	@echo "make chaos    every fault test, the long ones too (CHAOS_REPORT=file: recovery times, for tests.support.recovery_table)"
 	@echo "make fuzz     what the OpenAPI document allows and does not, to every route (EXAMPLES=100 SEED=1)"
 	@echo "make soak     ten minutes of seeded faults under a seeded load (SECONDS=600 SEED=1)"
@@ -50,6 +51,11 @@ test: install-dev
 test-browser: install-dev
 	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { echo "make test-browser needs chromium: apt-get install chromium (or CHROMIUM=path of one)"; exit 1; }
 	$(BIN)/pytest tests/browser $(ARGS)
+
+# The same for Prometheus: it watches a real service, to which happens what each alert is about.
+test-deploy: install-dev
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { echo "make test-deploy needs prometheus and promtool: apt-get install prometheus"; exit 1; }
+	$(BIN)/pytest tests/deploy $(ARGS)
 
 chaos: install-dev
 	$(BIN)/pytest -n 2 --dist loadgroup -m "chaos or not chaos" tests/chaos $(ARGS)

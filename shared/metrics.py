@@ -13,8 +13,9 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from shared.control_group import memory
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -23,8 +24,6 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "taskrunner_"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 LAG_SECONDS = 0.5
-MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-NO_LIMIT = 2**60
 
 Labels = tuple[str, ...]
 
@@ -35,9 +34,15 @@ class Tally:
     def __init__(self, name: str, text: str, *labels: str) -> None:
         self.name, self.text, self.labels = name, text, labels
         self.counts: defaultdict[Labels, float] = defaultdict(float)
+        if not labels:
+            self.expect()
 
     def add(self, *labels: str, by: float = 1) -> None:
         self.counts[labels] += by
+
+    def expect(self, *labels: str) -> None:
+        """Show it from now on, if only as nought: what begins at one has not grown, for Prometheus."""
+        self.counts[labels] += 0
 
     def read(self) -> Metric:
         from prometheus_client.core import CounterMetricFamily  # noqa: PLC0415 - loaded by the first who asks
@@ -75,17 +80,27 @@ class Spread:
 
 HTTP_REQUESTS = Tally("http_requests", "Requests answered.", "method", "route", "status")
 HTTP_SECONDS = Spread("http_request_seconds", "From the request's head to the end of its answer.", "method", "route")
-TASKS_ENDED = Tally("task_runs", "Runs that ended, by outcome.", "type", "queue", "outcome")
-TASK_WAIT = Spread("task_wait_seconds", "From submit to the start of the first attempt.", "type", "queue")
+HTTP_ERRORS = Tally("http_server_errors", "Answers with 5xx: 503, and those that should not be.", "kind")
+TASKS_SUBMITTED = Tally("tasks_submitted", "Tasks stored, by requests and schedules.", "type", "queue")
+TASKS_ENDED = Tally("tasks_ended", "Tasks that a run, a loss or a deadline ended.", "type", "queue", "status")
+RUNS_ENDED = Tally("task_runs", "Runs that ended, by outcome.", "type", "queue", "outcome")
+TASK_WAIT = Spread("task_wait_seconds", "From when a task was due to its start.", "type", "queue")
 TASK_RUN = Spread("task_run_seconds", "From the start of an attempt to its end.", "type", "queue")
+TASKS_POISONED = Tally("tasks_poisoned", "Tasks that failed because they kill the process that runs them.")
 TASKS_FENCED = Tally("tasks_fenced", "Results dropped: the run had lost its lease.")
 TASKS_RESCUED = Tally("tasks_rescued", "Running tasks taken back from dead workers, by this process.")
 WORKERS_DIED = Tally("workers_declared_dead", "Workers declared dead, by this process.")
 WEBHOOKS = Tally("webhook_attempts", "Attempts to deliver a webhook, by what they came to.", "state")
+DATABASE_FAILURES = Tally("database_failures", "Uses of PostgreSQL that failed, by what it lacked.", "kind")
+CHORE_TURNS = Tally("chore_turns", "Turns of the maintenance chores, by what they came to.", "chore", "outcome")
 COUNTED = (
-    *(HTTP_REQUESTS, HTTP_SECONDS, TASKS_ENDED, TASK_WAIT, TASK_RUN),
-    *(TASKS_FENCED, TASKS_RESCUED, WORKERS_DIED, WEBHOOKS),
+    *(HTTP_REQUESTS, HTTP_SECONDS, HTTP_ERRORS, TASKS_SUBMITTED, TASKS_ENDED, RUNS_ENDED, TASK_WAIT, TASK_RUN),
+    *(TASKS_POISONED, TASKS_FENCED, TASKS_RESCUED, WORKERS_DIED, WEBHOOKS, DATABASE_FAILURES, CHORE_TURNS),
 )
+for fault in ("unavailable", "error"):
+    HTTP_ERRORS.expect(fault)
+for lack in ("away", "full", "pool"):
+    DATABASE_FAILURES.expect(lack)
 
 
 class LoopLag:
@@ -129,8 +144,9 @@ class _Process:
         build = (version("async-ai-task-runner"), platform.python_version())
         yield gauge("build_info", "Always 1.", [(build, 1)], "version", "python")
         yield gauge("event_loop_lag_seconds", "The worst since the last scrape.", [((), LAG.take())])
-        if limit := memory_limit():
-            yield gauge("memory_limit_bytes", "Of this process's control group.", [((), limit)])
+        if seen := memory():
+            yield gauge("memory_used_bytes", "Of this process's control group, cache apart.", [((), seen.used)])
+            yield gauge("memory_limit_bytes", "What that group may use.", [((), seen.limit)])
         yield from self._more
 
 
@@ -143,15 +159,3 @@ def page(more: Iterable[Metric] = ()) -> bytes:
     ProcessCollector(registry=registry)
     registry.register(_Process(more))
     return bytes(generate_latest(registry))
-
-
-def memory_limit() -> int | None:
-    """What the control group allows; None: nothing is limited, or nothing is known."""
-    for path in MEMORY_LIMITS:
-        try:
-            told = path.read_text(encoding="ascii").strip()
-        except OSError:
-            continue
-        if told.isdigit() and int(told) < NO_LIMIT:
-            return int(told)
-    return None

@@ -15,6 +15,7 @@ from shared import metrics
 from shared.domain.errors import ConfigurationError
 from shared.embedded.ports import bound_socket
 from shared.logs import get_logger
+from shared.queue.gauges import of_process
 from shared.queue.health import database_health
 from worker.incarnation import Incarnation
 
@@ -76,9 +77,16 @@ def _app(runtime: Incarnation) -> Any:
     return app
 
 
-async def _send_metrics(runtime: Incarnation, send: Any) -> None:
+async def metrics_page(runtime: Incarnation) -> bytes:
+    """What this worker counted, and how it stands. Asks Redis alone: PostgreSQL is asked by every heartbeat."""
     slots = [(("running",), runtime.executions.running), (("all",), runtime.info.concurrency)]
-    body = metrics.page([metrics.gauge("worker_slots", "Tasks that run here, and that may.", slots, "state")])
+    told = metrics.gauge("worker_slots", "Tasks that run here, and that may.", slots, "state")
+    redis = await runtime.stores.broker.ping()
+    return metrics.page([told, *of_process(runtime.stores, database=not runtime.pump.is_held, redis=redis)])
+
+
+async def _send_metrics(runtime: Incarnation, send: Any) -> None:
+    body = await metrics_page(runtime)
     headers = [(b"content-type", metrics.CONTENT_TYPE.encode()), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

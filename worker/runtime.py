@@ -29,6 +29,7 @@ from shared.queue.stores import Stores
 from shared.registry import discover
 from shared.settings import Settings
 from worker.blocking import BlockingRunner
+from worker.counting import expect_types
 from worker.engine.arq_jobs import ArqJobs
 from worker.engine.arq_settings import job_worker
 from worker.engine.pump import Pump
@@ -55,6 +56,7 @@ class Runtime:
         self.settings = settings
         self._burst = burst
         self._registry = discover(settings.task_modules)
+        expect_types(self._registry)
         self._stack = AsyncExitStack()
         self._release_now = asyncio.Event()
         self._was_asked = False

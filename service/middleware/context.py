@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.problems import path_as_sent
 from shared.domain.ids import new_id
 from shared.logs import FACTS, get_logger
-from shared.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from shared.metrics import HTTP_ERRORS, HTTP_REQUESTS, HTTP_SECONDS
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 SLOW_SECONDS = 1.0
@@ -71,6 +71,8 @@ def _count(scope: Scope, status: int, seconds: float) -> None:
     method = scope["method"] if scope["method"] in METHODS else ""
     HTTP_REQUESTS.add(method, route, str(status))
     HTTP_SECONDS.add(seconds, method, route)
+    if status >= 500:
+        HTTP_ERRORS.add("unavailable" if status == 503 else "error")
 
 
 def _log_access(scope: Scope, status: int, seconds: float) -> None:

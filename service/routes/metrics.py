@@ -13,8 +13,12 @@ from service.strict_route import StrictRoute
 from shared import metrics
 from shared.domain.errors import StoreUnavailable
 from shared.metrics import gauge
-from shared.queue.gauges import Gauges, pool_use, read_gauges
+from shared.patience import in_turns
+from shared.queue.gauges import Gauges, of_process, read_gauges
 from shared.queue.queues import served_queues
+
+GAUGE_TURNS = 20
+"""Tenths of a second: a page that comes too late for Prometheus tells nothing at all."""
 
 router = APIRouter(tags=["system"], route_class=StrictRoute)
 
@@ -27,21 +31,21 @@ router = APIRouter(tags=["system"], route_class=StrictRoute)
 )
 async def read_metrics(caller: Reader) -> Response:
     """What this process counted, and how the whole service stands; without PostgreSQL the former alone."""
-    settings = caller.house.settings
-    try:
-        found: Gauges | None = await read_gauges(caller.stores, served_queues(caller.house.registry, settings.queues))
-    except StoreUnavailable:
-        found = None
-    more = [*_own(caller), *(_of_all(found, settings.expected_workers) if found else ())]
+    found = await _found(caller)
+    redis = await caller.stores.broker.ping()
+    more = [*of_process(caller.stores, database=found is not None, redis=redis)]
+    if found is not None:
+        more += _of_all(found, caller.house.settings.expected_workers)
     return Response(metrics.page(more), media_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 
-def _own(caller: Caller) -> Iterator[Any]:
-    used, most = pool_use(caller.stores)
-    connections = [(("used",), used), (("most",), most)]
-    yield gauge("db_pool_connections", "Of this process: in use, and allowed.", connections, "state")
-    stores = [(("redis",), not caller.stores.broker.is_away)]
-    yield gauge("store_up", "Whether the last call found it.", stores, "store")
+async def _found(caller: Caller) -> Gauges | None:
+    """None: PostgreSQL is away, or not in time."""
+    served = served_queues(caller.house.registry, caller.house.settings.queues)
+    try:
+        return await in_turns(read_gauges(caller.stores, served), GAUGE_TURNS)
+    except (StoreUnavailable, TimeoutError):
+        return None
 
 
 def _of_all(found: Gauges, expected: int | None) -> Iterator[Any]:
@@ -58,5 +62,6 @@ def _of_all(found: Gauges, expected: int | None) -> Iterator[Any]:
     yield gauge("webhooks_due", "Webhooks whose next attempt is due.", [((), found.webhooks_due)])
     yield gauge("webhooks_oldest_age_seconds", "How long the longest of these has been.", [((), found.webhooks_age)])
     yield gauge("workers_alive", "Workers whose heart beats.", [((), found.workers_alive)])
+    yield gauge("cleanup_age_seconds", "Since the daily cleanup last came to its end.", [((), found.cleanup_age)])
     if expected is not None:
         yield gauge("workers_expected", "TASKRUNNER_EXPECTED_WORKERS.", [((), expected)])

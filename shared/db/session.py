@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from shared.db.breaker import Breaker, question
 from shared.db.lane import Lane, Runner
 from shared.domain.errors import StorageFull, StoreUnavailable, Unstorable
+from shared.metrics import DATABASE_FAILURES
 
 CONNECT_TIMEOUT = 5.0
 COMMAND_TIMEOUT = 30.0
@@ -75,6 +76,7 @@ class Database:
             },
         )
         event.listen(self.engine.sync_engine.pool, "invalidate", self._given_up)
+        self._most = pool_size + overflow
         self._patience = patience
         self._breaker = Breaker(question(url)) if patience is not None else None
         self.lanes: dict[str, Lane] = {}
@@ -105,12 +107,29 @@ class Database:
 
     @asynccontextmanager
     async def _use(self, within: float | None) -> AsyncIterator[None]:
-        with translated_outages():
+        with self._counted_failures(), translated_outages():
             if self._breaker is None or self._patience is None:
                 yield
                 return
             async with self._breaker.bounded(within or self._patience):
                 yield
+
+    @contextmanager
+    def _counted_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageFull:
+            DATABASE_FAILURES.add("full")
+            raise
+        except StoreUnavailable:
+            in_use, most = self.connections
+            DATABASE_FAILURES.add("pool" if in_use >= most else "away")
+            raise
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many of the pool are in use, and how many it may open."""
+        return int(getattr(self.engine.pool, "checkedout", lambda: 0)()), self._most
 
     def _given_up(self, connection: Any, _record: object, _error: object) -> None:
         """Cut a connection to a silent server, where SQLAlchemy would wait 2 s for its good-bye.

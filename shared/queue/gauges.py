@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from shared.db.statements import gauges as statements
 from shared.db.statements import queues
 from shared.db.statements.gauges import QueueLoad
+from shared.domain.schedule import CLEANUP
+from shared.metrics import gauge
 from shared.queue.stores import Stores
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
 MOST_COUNTED = 10_000
 
@@ -22,6 +28,7 @@ class Gauges:
     webhooks_due: int
     webhooks_age: float
     workers_alive: int
+    cleanup_age: float
 
 
 async def read_gauges(stores: Stores, served: Collection[str]) -> Gauges:
@@ -35,11 +42,14 @@ async def read_gauges(stores: Stores, served: Collection[str]) -> Gauges:
             webhooks_due=due,
             webhooks_age=age,
             workers_alive=await statements.workers_alive(session, within=stores.settings.lease_seconds),
+            cleanup_age=await statements.age_of(session, CLEANUP),
         )
 
 
-def pool_use(stores: Stores) -> tuple[int, int]:
-    """Connections of this process's pool that are in use, and how many it may open."""
-    pool = stores.db.engine.pool
-    settings = stores.settings
-    return int(getattr(pool, "checkedout", lambda: 0)()), settings.api_pool_size + settings.api_pool_overflow
+def of_process(stores: Stores, *, database: bool, redis: bool) -> Iterator[Metric]:
+    """What every process tells of its stores: whether they answered just now, and its connections."""
+    used, most = stores.db.connections
+    connections = [(("used",), used), (("most",), most)]
+    yield gauge("db_pool_connections", "Of this process: in use, and allowed.", connections, "state")
+    answered = [(("postgresql",), database), (("redis",), redis)]
+    yield gauge("store_up", "Whether it answered this process.", answered, "store")

@@ -17,7 +17,7 @@ from shared.domain.errors import StoreUnavailable
 from shared.domain.happenings import Name, moved
 from shared.domain.task import Task
 from shared.logs import get_logger
-from shared.metrics import TASKS_RESCUED, WORKERS_DIED
+from shared.metrics import TASKS_ENDED, TASKS_RESCUED, WORKERS_DIED
 from shared.queue.stores import Stores
 from shared.queue.submit import hint
 
@@ -121,6 +121,9 @@ async def release_unknown(stores: Stores, worker_id: UUID, knows: Callable[[UUID
 
 def _told(stores: Stores, tasks: list[Task], name: Name) -> None:
     stores.feed.tell(moved(task, name) for task in tasks)
-    stores.announce([final_of(task) for task in tasks if task.status.is_final])
+    ended = [task for task in tasks if task.status.is_final]
+    stores.announce([final_of(task) for task in ended])
+    for task in ended:
+        TASKS_ENDED.add(task.type, task.queue, task.status.value)
     # One that ended leaves its place under a limit to others.
     hint(stores, [task for task in tasks if task.limits or not task.status.is_final])

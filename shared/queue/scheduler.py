@@ -15,6 +15,7 @@ from shared.domain.schedule import agenda, timing_of
 from shared.domain.states import Status
 from shared.domain.unique import key_of
 from shared.logs import get_logger
+from shared.metrics import TASKS_SUBMITTED
 from shared.queue.stores import Stores
 from shared.queue.submit import limits_of
 from shared.registry import Registry
@@ -42,6 +43,8 @@ async def make_due_ticks(stores: Stores, registry: Registry) -> float:
         Happening(Name.SUBMITTED, task.tenant_id, task.id, task.type, task.queue, Status.PENDING, 0, 1) for task in made
     )
     stores.hint([hint_of(task.id, task.queue, task.priority, task.limits) for task in made])
+    for task in made:
+        TASKS_SUBMITTED.add(task.type, task.queue)
     if made:
         log.debug("ticks_made", tasks=len(made))
     if not is_all or len(found) == SCHEDULES_AT_ONCE:

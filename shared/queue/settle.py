@@ -12,6 +12,7 @@ from shared.db.statements import settle as statements
 from shared.db.statements.settle import Settled, Settlement
 from shared.domain.happenings import Happening, moved, name_of
 from shared.domain.task import Task
+from shared.metrics import TASKS_ENDED
 from shared.queue.stores import Stores
 from shared.queue.workflows import announce as announce_released
 
@@ -78,4 +79,6 @@ async def expire(stores: Stores, *, most: int = 500) -> int:
         late = await moves.expire(session, most=most)
     stores.feed.tell(map(moved, late))
     stores.announce([final_of(task) for task in late])
+    for task in late:
+        TASKS_ENDED.add(task.type, task.queue, task.status.value)
     return len(late)

@@ -18,6 +18,7 @@ from shared.domain.limits import limits_text
 from shared.domain.states import Status
 from shared.domain.task import NewTask, Task
 from shared.domain.unique import key_of
+from shared.metrics import TASKS_SUBMITTED
 from shared.queue.stores import Stores
 from shared.queue.unique import insert_or_find
 from shared.registry import Registry
@@ -134,7 +135,10 @@ def _has_keys(tasks: Sequence[NewTask]) -> bool:
 
 def announce(stores: Stores, planned: Sequence[NewTask], stored: Sequence[Task]) -> None:
     """Tell of what is committed, and hint it. One with another id than ``planned`` was there already."""
-    stores.feed.tell(submitted(task) for new, task in zip(planned, stored, strict=True) if task.id == new.id)
+    fresh = [task for new, task in zip(planned, stored, strict=True) if task.id == new.id]
+    for task in fresh:
+        TASKS_SUBMITTED.add(task.type, task.queue)
+    stores.feed.tell(map(submitted, fresh))
     hint(stores, stored)
 
 

@@ -6,6 +6,7 @@ import re
 import tomllib
 from importlib.metadata import requires
 
+import yaml
 from packaging.requirements import Requirement
 
 from shared.settings import UNPREFIXED, Settings
@@ -13,6 +14,7 @@ from tests.house.tree import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+SERVICES = yaml.safe_load(COMPOSE)["services"]
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 CANCEL_GRACE_SECONDS = 5
 VARIABLES = {
@@ -75,7 +77,7 @@ def test_every_setting_named_is_one() -> None:
 
 def test_a_worker_has_longer_to_stop_than_its_tasks() -> None:
     grace = Settings.model_fields["shutdown_grace"].default + CANCEL_GRACE_SECONDS
-    worker = COMPOSE[COMPOSE.index("\n  worker:") :]
+    worker = f"stop_grace_period: {SERVICES['worker']['stop_grace_period']}"
     unit = (ROOT / "deploy/systemd/taskrunner-worker@.service").read_text(encoding="utf-8")
     for pattern, text in ((r"stop_grace_period: (\d+)s", worker), (r"TimeoutStopSec=(\d+)", unit)):
         match = re.search(pattern, text)
@@ -84,10 +86,35 @@ def test_a_worker_has_longer_to_stop_than_its_tasks() -> None:
 
 
 def test_workers_scale() -> None:
-    worker = COMPOSE[COMPOSE.index("\n  worker:") : COMPOSE.index("\nnetworks:")]
     assert "container_name:" not in COMPOSE
-    assert "ports:" not in worker
+    assert "ports" not in SERVICES["worker"]
 
 
-def test_the_api_is_published_on_loopback_and_nothing_else_is() -> None:
-    assert re.findall(r"ports: (.*)", COMPOSE) == ['["${API_ADDRESS:-127.0.0.1}:${API_PORT:-8000}:8000"]']
+def test_what_is_published_is_published_on_loopback() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published == {
+        "api": ["${API_ADDRESS:-127.0.0.1}:${API_PORT:-8000}:8000"],
+        "prometheus": ["127.0.0.1:${PROMETHEUS_PORT:-9090}:9090"],
+        "grafana": ["127.0.0.1:${GRAFANA_PORT:-3000}:3000"],
+    }
+
+
+def test_monitoring_is_asked_for_by_name_and_stays_away_from_the_stores() -> None:
+    by_profile = {name for name, service in SERVICES.items() if "profiles" in service}
+    assert by_profile == {"prometheus", "grafana"}
+    for name in by_profile:
+        assert (SERVICES[name]["profiles"], SERVICES[name]["networks"]) == (["monitoring"], ["outside"])
+
+
+def test_every_container_is_hardened() -> None:
+    for name, service in SERVICES.items():
+        assert (service["cap_drop"], service["read_only"]) == (["ALL"], True), name
+
+
+def test_what_is_mounted_from_this_folder_is_here() -> None:
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", ()) if mount.startswith("./")]
+    assert len(mounts) == 3
+    for mount in mounts:
+        source, _, how = mount.split(":")
+        assert (ROOT / source).is_dir(), mount
+        assert how == "ro"

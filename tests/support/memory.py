@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.control_group import FILES
+
 GROUPS = Path("/sys/fs/cgroup")
 NEEDED = "no control group with a memory limit could be made ({}): this test takes root and a writable /sys/fs/cgroup"
 EMPTY_SECONDS = 10.0
@@ -26,6 +28,14 @@ class MemoryLimit:
 
     def hold(self, pid: int) -> None:
         (self.group / "cgroup.procs").write_text(str(pid))
+
+    def tighten(self, share: float) -> None:
+        """Allow so little that what the group takes now is ``share`` of it."""
+        for limit, used, cache in FILES:
+            if (self.group / limit).exists():
+                idle = re.search(rf"^{cache} (\d+)", (self.group / "memory.stat").read_text(), re.MULTILINE)
+                taken = int((self.group / used).read_text()) - (int(idle[1]) if idle else 0)
+                (self.group / limit).write_text(str(round(taken / share)))
 
     @property
     def kills(self) -> int:

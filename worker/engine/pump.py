@@ -81,6 +81,11 @@ class Pump:
         """Claim nothing until ``go_on``: the last heartbeat failed."""
         self._may_claim.clear()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the last heartbeat failed, or there was none yet."""
+        return not self._may_claim.is_set()
+
     def go_on(self) -> None:
         self._may_claim.set()
 

@@ -10,6 +10,7 @@ from functools import partial
 
 from shared.domain.errors import StoreUnavailable
 from shared.logs import get_logger
+from shared.metrics import CHORE_TURNS
 from shared.queue.audit import prune_audit
 from shared.queue.bulk import run_operations
 from shared.queue.files import sweep_files
@@ -83,6 +84,7 @@ async def maintain(stores: Stores, registry: Registry) -> None:
 async def _repeat(chore: Chore, stores: Stores) -> None:
     # A worker may be recycled sooner than that: its first turn comes at a random moment of the interval.
     pause = random.uniform(0, chore.seconds)  # noqa: S311 # nosec B311 # no secret
+    CHORE_TURNS.expect(chore.name, "failed")
     while True:
         await asyncio.sleep(pause)
         pause = chore.seconds
@@ -90,10 +92,13 @@ async def _repeat(chore: Chore, stores: Stores) -> None:
             done = await chore.work(stores)
             if isinstance(done, Sooner):
                 pause = done.seconds
+            CHORE_TURNS.add(chore.name, "done")
         except StoreUnavailable:
+            CHORE_TURNS.add(chore.name, "skipped")
             log.warning("chore_skipped", chore=chore.name, reason="database away")
         except Exception:
             # No chore is worth the tasks that run beside it.
+            CHORE_TURNS.add(chore.name, "failed")
             log.exception("chore_failed", chore=chore.name)
 
 

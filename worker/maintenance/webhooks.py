@@ -38,6 +38,8 @@ class Courier:
         self._after: Lane = FIRST_LANE
         self._came_back = asyncio.Event()
         self._writing = asyncio.Semaphore(WRITERS)
+        for state in DeliveryState:
+            WEBHOOKS.expect(state.value)
 
     async def run(self) -> None:
         """Until cancelled; what is under way then is given back."""

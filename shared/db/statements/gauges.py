@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.domain.schedule import BuiltIn
+
 LOADS = text("""
     SELECT n.name, part.waiting, part.delayed, EXTRACT(EPOCH FROM now() - part.oldest)::float8 AS oldest_age
     FROM unnest(CAST(:names AS text[])) AS n (name)
@@ -26,6 +28,11 @@ WEBHOOKS_DUE = text("""
 """)
 ALIVE = text("""
     SELECT count(*) FROM workers w WHERE w.state <> 'dead' AND w.seen_at > now() - make_interval(secs => :within)
+""")
+# Since the migrations, where it has not run yet.
+AGE = text("""
+    SELECT EXTRACT(EPOCH FROM now() - COALESCE(s.last_run, s.created_at))::float8
+    FROM schedules s WHERE s.id = :id AND s.is_builtin
 """)
 
 
@@ -58,3 +65,8 @@ async def webhooks_due(session: AsyncSession, *, most: int) -> tuple[int, float]
 async def workers_alive(session: AsyncSession, *, within: float) -> int:
     found: int = (await session.execute(ALIVE, {"within": within})).scalar_one()
     return found
+
+
+async def age_of(session: AsyncSession, builtin: BuiltIn) -> float:
+    """Seconds since a built-in schedule's work last came to its end."""
+    return float((await session.execute(AGE, {"id": builtin.id})).scalar() or 0.0)

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from shared.db.session import Database
 from shared.domain.errors import StorageFull, StoreUnavailable
 from shared.domain.task import NewTask
+from shared.metrics import DATABASE_FAILURES
 from shared.queue.claim import Claimant, claim_next
 from shared.queue.stores import Stores
 from shared.queue.submit import submit
@@ -68,8 +69,10 @@ async def test_to_every_guard_a_full_disk_is_an_outage(
 ) -> None:
     await submit(stores, 1, [planned()])
     attempts: list[Any] = [lambda: submit(stores, 1, [planned()]), lambda: claim_next(stores, claimant, 1)]
+    before = DATABASE_FAILURES.counts[("full",)]
     async with full_disk(stores.db):
         for attempt in attempts:
             with pytest.raises(StoreUnavailable) as caught:
                 await attempt()
             assert isinstance(caught.value, StorageFull)
+    assert DATABASE_FAILURES.counts[("full",)] == before + len(attempts)

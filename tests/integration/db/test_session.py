@@ -17,6 +17,7 @@ import shared.db.session
 from shared.db.session import Database
 from shared.domain.errors import StoreUnavailable, Unstorable
 from shared.embedded.ports import free_port
+from shared.metrics import DATABASE_FAILURES
 from tests.support.servers import Servers
 
 ADD = text("INSERT INTO queues (tenant_id, name) VALUES (1, :name)")
@@ -118,9 +119,11 @@ async def test_the_two_kinds_of_session_share_a_connection_and_not_its_mode(serv
 @pytest.mark.parametrize("kind", ["autocommit", "transaction"])
 async def test_nobody_listening_is_an_outage(kind: str) -> None:
     away = database(f"postgresql+asyncpg://nobody@127.0.0.1:{free_port()}/nowhere")
+    before = DATABASE_FAILURES.counts[("away",)]
     with pytest.raises(StoreUnavailable):
         async with getattr(away, kind)() as session:
             await session.execute(text("SELECT 1"))
+    assert DATABASE_FAILURES.counts[("away",)] == before + 1
     await away.close()
 
 
@@ -207,10 +210,13 @@ async def test_an_exhausted_pool_is_an_outage_and_not_a_long_wait(
 ) -> None:
     monkeypatch.setattr(shared.db.session, "POOL_TIMEOUT", 0.1)
     tiny = database(servers.database_url, pool_size=1)
+    before = DATABASE_FAILURES.counts[("pool",)]
     async with tiny.autocommit() as session:
         await session.execute(text("SELECT 1"))
+        assert tiny.connections == (1, 1)
         with pytest.raises(StoreUnavailable):
             await names(tiny)
+    assert DATABASE_FAILURES.counts[("pool",)] == before + 1, "and told apart from one that is away"
     assert isinstance(await names(tiny), set), "the connection came back"
     await tiny.close()
 

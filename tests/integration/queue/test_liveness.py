@@ -13,6 +13,7 @@ from shared.db.statements import liveness as statements
 from shared.domain.states import AttemptOutcome, Status
 from shared.domain.task import NewTask
 from shared.domain.verdict import completed, crashed
+from shared.metrics import TASKS_ENDED
 from shared.queue.cancel import cancel
 from shared.queue.claim import Claimant, claim_hinted, claim_next
 from shared.queue.liveness import release_unknown, rescue
@@ -116,6 +117,7 @@ async def test_a_cancel_request_survives_the_worker(stores: Stores, planned: Pla
 
 async def test_the_tenth_loss_is_the_last(stores: Stores, planned: Planned) -> None:
     [task] = await submit(stores, 1, [planned()])
+    failed_so_far = TASKS_ENDED.counts[(task.type, task.queue, "FAILED")]
     for _ in range(10):
         worker = await registered(stores)
         [_run] = await claim_hinted(stores, worker, [task.id])
@@ -124,6 +126,7 @@ async def test_the_tenth_loss_is_the_last(stores: Stores, planned: Planned) -> N
     lost = await get_task(stores, 1, task.id)
     assert lost.error is not None
     assert (lost.status, lost.error.type) == (Status.FAILED, "lost")
+    assert TASKS_ENDED.counts[(task.type, task.queue, "FAILED")] == failed_so_far + 1
 
 
 async def test_a_lease_nobody_knows_is_released_and_a_known_one_is_not(

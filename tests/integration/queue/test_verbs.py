@@ -16,6 +16,7 @@ from shared.domain.ids import new_id
 from shared.domain.states import MOVES, STORED, AttemptOutcome, Status
 from shared.domain.task import ClaimedTask, NewTask, Task, TaskFilter
 from shared.domain.verdict import TaskError, cancelled, completed, failed, released, retried
+from shared.metrics import TASKS_ENDED
 from shared.queue.cancel import cancel
 from shared.queue.claim import Claimant, claim_hinted, claim_next
 from shared.queue.lookup import get_task, list_attempts, list_tasks, wait_final
@@ -174,7 +175,9 @@ async def test_an_expired_task_fails_and_is_never_claimed(stores: Stores, planne
     past = datetime.now(UTC) - timedelta(seconds=1)
     task = await submitted(stores, planned, expires_at=past)
     assert await claim_next(stores, claimant, 10) == []
+    failed_so_far = TASKS_ENDED.counts[(task.type, task.queue, "FAILED")]
     assert await expire(stores) == 1
+    assert TASKS_ENDED.counts[(task.type, task.queue, "FAILED")] == failed_so_far + 1
     stored = await get_task(stores, 1, task.id)
     assert stored.status is Status.FAILED
     assert stored.error is not None

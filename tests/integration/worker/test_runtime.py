@@ -91,7 +91,18 @@ async def test_the_health_port_answers(settings: Settings, stores: Stores, monke
         assert (await client.get("/nowhere")).status_code == 404
         metrics = await client.get("/metrics")
         assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
-        assert 'taskrunner_worker_slots{state="all"} 3.0' in metrics.text
+        for sample in (
+            'worker_slots{state="all"} 3.0',
+            'store_up{store="postgresql"} 1.0',
+            'store_up{store="redis"} 1.0',
+            'chore_turns_total{chore="expire",outcome="failed"} 0.0',
+            'webhook_attempts_total{state="delivered"} 0.0',
+            'tasks_ended_total{queue="demo_tasks",status="FAILED",type="shout"}',
+        ):
+            assert f"taskrunner_{sample}" in metrics.text
+        runtime.pump.hold()
+        held = await client.get("/metrics")
+        assert 'taskrunner_store_up{store="postgresql"} 0.0' in held.text, "its last heartbeat failed"
         runtime.stores.broker.trip()
         degraded = await client.get("/health/ready")
         assert (degraded.status_code, degraded.json()["status"]) == (200, "degraded"), "it works without Redis"

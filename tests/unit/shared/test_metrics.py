@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared import metrics
+from shared.control_group import Memory
 from shared.metrics import LoopLag, Spread, Tally
 
 
@@ -47,17 +47,25 @@ def test_every_process_tells_what_it_is() -> None:
     assert {"taskrunner_build_info", "taskrunner_event_loop_lag_seconds", "process_resident_memory_bytes"} <= found
 
 
-@pytest.mark.parametrize(
-    ("told", "limit"), [("max\n", None), ("536870912\n", 536_870_912), ("9223372036854771712\n", None), (None, None)]
-)
-def test_the_memory_limit_is_that_of_the_control_group(
-    told: str | None, limit: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "memory.max"
-    if told is not None:
-        path.write_text(told)
-    monkeypatch.setattr(metrics, "MEMORY_LIMITS", (tmp_path / "nothing", path))
-    assert metrics.memory_limit() == limit
+def test_what_has_no_labels_is_there_before_it_happens() -> None:
+    assert samples(metrics.page([Tally("quakes", "Quakes.").read()]))["taskrunner_quakes_total", ()] == 0
+
+
+def test_what_is_expected_is_there_before_it_happens_and_is_not_counted_twice() -> None:
+    tally = Tally("pears", "Pears.", "kind")
+    tally.expect("green")
+    tally.add("green")
+    tally.expect("green")
+    found = samples(metrics.page([tally.read()]))
+    assert {value for (name, _), value in found.items() if name == "taskrunner_pears_total"} == {1}
+
+
+def test_memory_is_told_where_it_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "memory", lambda: Memory(used=300, limit=512))
+    found = samples(metrics.page())
+    assert (found["taskrunner_memory_used_bytes", ()], found["taskrunner_memory_limit_bytes", ()]) == (300, 512)
+    monkeypatch.setattr(metrics, "memory", lambda: None)
+    assert not any("memory_limit" in name for name, _ in samples(metrics.page()))
 
 
 async def test_a_loop_that_stood_still_is_seen_once(monkeypatch: pytest.MonkeyPatch) -> None:
