@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
-from starlette.routing import Route
 
 from service.auth import Authenticator
 from service.dashboard.session import COOKIE, LIFE_SECONDS, Sessions, SignedSession, check_csrf, session_in
@@ -21,7 +20,6 @@ from shared.queue.stores import Stores
 
 router = APIRouter(prefix="/dashboard/session", include_in_schema=False, route_class=StrictRoute)
 
-API = "/api/v1"
 NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -37,10 +35,10 @@ async def read_session(request: Request) -> Response:
     session = session_in(request.scope, stores.settings)
     principal = await principal_of(stores, session.key_id) if session else None
     if session is not None and principal is not None:
-        return json_answer(_view(request, session, principal), headers=NO_STORE)
+        return json_answer(_view(session, principal), headers=NO_STORE)
     if await _authenticator(request).any_key_exists(stores):
         return json_answer({"state": "signed_out"}, headers=NO_STORE)
-    return json_answer({"state": "open", **_rights(request, LOCAL)}, headers=NO_STORE)
+    return json_answer({"state": "open", **_rights(LOCAL)}, headers=NO_STORE)
 
 
 @router.post("")
@@ -52,7 +50,7 @@ async def sign_in(request: Request, body: SignIn) -> Response:
     if principal.key_id is None:
         raise Problem("unauthorized", "Send a valid key.")
     session = Sessions(stores.settings).begin(principal.key_id)
-    answer = json_answer(_view(request, session, principal), headers=NO_STORE)
+    answer = json_answer(_view(session, principal), headers=NO_STORE)
     _set_cookie(request, answer, session.value, LIFE_SECONDS)
     return answer
 
@@ -80,16 +78,14 @@ def _refuse_other_sites(request: Request) -> None:
         raise Problem("csrf_refused", "Only the dashboard's own page may sign in.")
 
 
-def _view(request: Request, session: SignedSession, principal: Principal) -> dict[str, Any]:
+def _view(session: SignedSession, principal: Principal) -> dict[str, Any]:
     expires_at = datetime.fromtimestamp(session.expires_at, UTC)
-    return {"state": "signed_in", "csrf": session.csrf, "expires_at": expires_at, **_rights(request, principal)}
+    return {"state": "signed_in", "csrf": session.csrf, "expires_at": expires_at, **_rights(principal)}
 
 
-def _rights(request: Request, principal: Principal) -> dict[str, Any]:
-    """What the page may offer. ``routes``: a page of a feature that this API does not have says so by itself."""
-    paths = {route.path for route in request.app.routes if isinstance(route, Route)}
-    routes = sorted(path.removeprefix(API) for path in paths if path.startswith(API))
-    return {"key_id": principal.key_id, "scopes": sorted(principal.scopes), "routes": routes}
+def _rights(principal: Principal) -> dict[str, Any]:
+    """What the page may offer."""
+    return {"key_id": principal.key_id, "scopes": sorted(principal.scopes)}
 
 
 def _stores(request: Request) -> Stores:

@@ -20,6 +20,8 @@ __all__ = ["own_service", "service", "smtp"]
 
 PATIENCE_MS = 20_000
 DESKTOP, PHONE = (1280, 860), (390, 844)
+LOOKS_AT = {name: (Path(__file__).parent / f"{name}.js").read_text(encoding="utf-8")
+            for name in ("contrast", "nameless", "structure", "width")}  # fmt: skip
 VIOLATIONS = """
     addEventListener("securitypolicyviolation", (event) => {
         console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`);
@@ -36,6 +38,7 @@ class Desk:
         self.page, self.url = page, url
         self.troubles: list[str] = []
         self.asked: list[str] = []
+        self._excused: list[str] = []
         self._pictures = pictures
         page.set_default_timeout(PATIENCE_MS)
         page.on("console", self._heard)
@@ -63,12 +66,22 @@ class Desk:
     async def picture(self, name: str) -> None:
         await self.page.screenshot(path=self._pictures / f"{name}.png", full_page=True)
 
+    async def judge(self, name: str) -> None:
+        """Keep a picture; fail where something cannot be read, has no name, is out of order, or is too wide."""
+        await self.picture(name)
+        found = {what: await self.page.evaluate(script) for what, script in LOOKS_AT.items()}
+        assert {what: wrong for what, wrong in found.items() if wrong} == {}, name
+
     def forgive(self, part: str) -> None:
         """What the test itself has caused."""
         self.troubles = [trouble for trouble in self.troubles if part not in trouble]
 
+    def excuse(self, part: str) -> None:
+        """What the test is going to cause."""
+        self._excused.append(part)
+
     def _heard(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
+        if message.type in {"error", "warning"} and not any(part in message.text for part in self._excused):
             self.troubles.append(f"{message.type}: {message.text}")
 
     def _saw(self, request: Request) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
@@ -13,6 +15,15 @@ from playwright.async_api import Browser, expect
 from tests.browser.conftest import Desk, desk_at
 from tests.e2e.conftest import Service
 
+FORBIDDEN = """
+    () => {
+        const refused = [];
+        try { document.body.innerHTML = "<b>parsed</b>"; } catch { refused.push("markup"); }
+        document.body.setAttribute("style", "color: red");
+        document.body.append(Object.assign(new Image(), { src: "http://127.0.0.1:9/elsewhere.png" }));
+        return refused;
+    }
+"""
 KEY = "trk_rootkey1.0123456789abcdef0123456789abcdef"
 
 
@@ -32,7 +43,7 @@ async def sign_in(desk: Desk, key: str = KEY) -> None:
 
 async def test_a_key_opens_the_dashboard_and_signing_out_closes_it(guarded: Desk) -> None:
     await guarded.open("/tasks")
-    await guarded.picture("sign-in-desktop-light")
+    await guarded.judge("sign-in-desktop-light")
     await sign_in(guarded, "trk_rootkey1.wrongwrongwrongwrongwrong")
     await expect(guarded.page.get_by_text("This key is not valid")).to_be_visible()
     guarded.forgive("401")
@@ -70,6 +81,35 @@ async def test_a_session_that_is_over_asks_for_the_key_again(guarded: Desk) -> N
     guarded.forgive("EventSource")
     await sign_in(guarded)
     await expect(guarded.row("urgent")).to_be_visible()
+
+
+async def test_a_key_that_only_reads_is_offered_nothing_else(guarded: Desk, own_service: Service) -> None:
+    admin = {"Authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(base_url=own_service.url, headers=admin) as http:
+        made = await http.post("/api/v1/keys", json={"name": "reader", "scopes": ["read"]})
+    await guarded.open("/queues")
+    await sign_in(guarded, made.json()["key"])
+    await expect(guarded.row("urgent")).to_be_visible()
+    for name in ("Pause", "Purge …"):
+        await expect(guarded.button(name)).to_have_count(0)
+    for path in ("/keys", "/audit"):
+        await guarded.open(path)
+        await expect(guarded.page.get_by_role("heading", name="Your key does not allow this")).to_be_visible()
+    guarded.forgive("403")
+    await guarded.open("/webhooks")
+    await expect(guarded.page.get_by_role("heading", name="For admins")).to_be_visible()
+    await guarded.open("/submit")
+    await expect(guarded.button("Submit the task")).to_be_disabled()
+
+
+async def test_the_policy_is_enforced(desk: Desk) -> None:
+    await desk.open("/")
+    assert await desk.page.evaluate(FORBIDDEN) == ["markup"]
+    wanted = {"style-src-attr", "img-src", "require-trusted-types-for"}
+    async with asyncio.timeout(10):
+        while not all(any(f"CSP: {rule}" in told for told in desk.troubles) for rule in wanted):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    desk.troubles.clear()
 
 
 @pytest.mark.parametrize("path", ["/", "/keys", "/audit", "/workflows"])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,51 @@ async def test_a_pause_really_pauses(desk: Desk, client: AsyncClient, tag: str) 
     await expect(desk.row("simple_calculation")).to_have_count(1)
 
 
+async def test_paused_no_page_asks_anything(desk: Desk, client: AsyncClient) -> None:
+    """All pages at once, each in a tab of its own, one of a task that runs and speaks."""
+    running = await client.submit("sleep", {"value": 60})
+    paths = [
+        "/",
+        "/tasks",
+        f"/tasks/{running.id}",
+        "/queues",
+        "/workers",
+        "/schedules",
+        "/workflows",
+        "/webhooks",
+        "/audit",
+    ]
+    tabs = [Desk(await desk.page.context.new_page(), desk.url, Path()) for _ in paths]
+    for tab, path in zip(tabs, paths, strict=True):
+        await tab.page.bring_to_front()
+        await tab.open(path)
+        await tab.button("Pause updates").click()
+        await expect(tab.page.get_by_text("Paused", exact=True)).to_be_visible()
+    await asyncio.sleep(0.5)  # what was on its way when the buttons were pressed
+    asked = {path: len(tab.asked) for path, tab in zip(paths, tabs, strict=True)}
+    await client.submit("simple_calculation", SUM)
+    await asyncio.sleep(STILL_SECONDS)
+    assert {path: tab.asked[asked[path] :] for path, tab in zip(paths, tabs, strict=True)} == {
+        path: [] for path in paths
+    }
+    assert [trouble for tab in tabs for trouble in tab.troubles] == []
+    # Alive all the same: the reader's own word is obeyed.
+    await tabs[0].button("Resume updates").click()
+    await expect(tabs[0].page.get_by_text("Live", exact=True)).to_be_visible()
+    await client.cancel(running.id)
+
+
+async def test_the_curve_begins_with_what_the_service_counted(desk: Desk) -> None:
+    began = datetime.now(UTC) - timedelta(minutes=60)
+    minutes = [{"since": (began + timedelta(minutes=n)).isoformat(), "ended": 450, "rate": 7.5} for n in range(1, 59)]
+    body = json.dumps({"step": 60, "data": minutes})
+    await desk.page.route(
+        "**/stats/throughput", lambda route: route.fulfill(content_type="application/json", body=body)
+    )
+    await desk.open("/")
+    await expect(desk.page.get_by_role("img", name="at most 7.5/s")).to_be_visible()
+
+
 async def test_an_outage_is_told_and_ends_by_itself(
     browser: Browser, own_service: Service, pictures: Path, look: dict[str, Any]
 ) -> None:
@@ -54,7 +101,7 @@ async def test_an_outage_is_told_and_ends_by_itself(
         await expect(desk.page.get_by_text("No connection")).to_be_visible()
         await expect(desk.page.locator(".banner")).to_contain_text("What you see may be old")
         await expect(desk.row("urgent")).to_be_visible()
-        await desk.picture("outage-desktop-light")
+        await desk.judge("outage-desktop-light")
         await own_service.start_api()
         await expect(desk.page.locator(".banner")).to_have_count(0)
         desk.forgive("Failed to load resource")
@@ -67,7 +114,7 @@ async def test_output_is_shown_as_it_comes(desk: Desk, client: AsyncClient) -> N
     output = desk.page.get_by_role("log", name="Output so far")
     await expect(output).to_have_text(re.compile(r"\w+"))
     assert (await client.get(task.id)).status == "PROCESSING"
-    await desk.picture("streaming-desktop-light")
+    await desk.judge("streaming-desktop-light")
     await client.cancel(task.id)
     await expect(desk.page.locator(".card header .badge").first).to_have_text("Cancelled")
 

@@ -23,7 +23,7 @@ async def test_a_queue_is_paused_purged_and_resumed(desk: Desk, client: AsyncCli
     tasks = [await client.submit("simple_calculation", SUM, queue="urgent") for _ in range(2)]
     await row.get_by_role("button", name="Purge …").click()
     await expect(desk.dialog).to_contain_text("Cancels 2 tasks")
-    await desk.picture("dialog-desktop-light")
+    await desk.judge("dialog-desktop-light")
     await desk.dialog.get_by_role("button", name="Cancel 2 tasks").click()
     await desk.toast("2 tasks cancelled")
     assert {(await client.get(task.id)).status for task in tasks} == {"CANCELLED"}
@@ -58,7 +58,7 @@ async def test_a_schedule_lives_and_dies(desk: Desk, client: AsyncClient) -> Non
     await expect(cron.locator(".wrong")).to_be_visible()
     desk.forgive("422")
     await desk.dialog.get_by_label("Cron").fill("0 3 * * *")
-    await desk.picture("schedule-form-desktop-light")
+    await desk.judge("schedule-form-desktop-light")
     await desk.button("Create").click()
     row = desk.row("by-hand")
     await expect(row).to_contain_text("0 3 * * *")
@@ -103,7 +103,7 @@ async def test_the_form_says_what_is_wrong_where_it_is(desk: Desk) -> None:
     await desk.page.get_by_text("How it shall run").click()
     await desk.page.get_by_label("Tags").fill("form, browser")
     await desk.page.get_by_label("Priority").fill("1")
-    await desk.picture("submit-filled-desktop-light")
+    await desk.judge("submit-filled-desktop-light")
     await desk.button("Submit the task").click()
     await expect(desk.page.get_by_label("the result", exact=True)).to_contain_text('"result": 48')
     await expect(desk.page.get_by_role("link", name="browser")).to_be_visible()
@@ -136,7 +136,7 @@ async def test_webhooks_are_shown_replayed_and_their_secret_rotated(desk: Desk, 
         await desk.open(f"/webhooks?task={task.id}")
         await expect(desk.row("task.completed")).to_contain_text("Delivered")
         await desk.page.get_by_text("last: 204").click()
-        await desk.picture("webhooks-filled-desktop-light")
+        await desk.judge("webhooks-filled-desktop-light")
         await desk.button("Send again").click()
         await desk.toast("sent again")
         await expect(desk.row("task.completed")).to_contain_text("Delivered")
@@ -153,3 +153,27 @@ async def test_webhooks_are_shown_replayed_and_their_secret_rotated(desk: Desk, 
     await expect(desk.page.get_by_text("Still signs")).to_contain_text(before)
     await desk.button("Hide").click()
     await expect(secret).to_have_count(0)
+
+
+async def test_webhooks_of_all_tasks_are_filtered_and_those_that_failed_sent_again(
+    desk: Desk, client: AsyncClient
+) -> None:
+    async with Receiver(always=410) as receiver:
+        tasks = [await client.submit("simple_calculation", SUM, callback_url=receiver.url) for _ in range(2)]
+        for task in tasks:
+            await client.wait(task.id, timeout=30)
+        await desk.open("/webhooks")
+        await desk.button("Gone").click()
+        await expect(desk.button("Gone")).to_have_attribute("aria-pressed", "true")
+        ours = desk.page.get_by_role("row").filter(has_text=f":{receiver.port}/")
+        await expect(ours).to_have_count(2)
+        await desk.judge("webhooks-gone-desktop-light")
+        receiver.always = 204
+        await desk.button("Send the 2 that failed again …").click()
+        await desk.dialog.get_by_role("button", name="Send 2 webhooks").click()
+        await desk.toast("2 webhooks on the way again")
+        await expect(ours).to_have_count(0)
+        await desk.button("Gone").click()
+        await expect(ours.filter(has_text="Delivered")).to_have_count(2)
+        await ours.filter(has_text=str(tasks[0].id)[-8:]).get_by_role("link").click()
+        await expect(desk.page.get_by_role("heading", level=1)).to_contain_text(str(tasks[0].id)[-8:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,10 +18,6 @@ LOOKS = {
     "phone": ("light", PHONE),
     "phone-dark": ("dark", PHONE),
 }
-
-CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
-NAMELESS = (Path(__file__).parent / "nameless.js").read_text(encoding="utf-8")
-TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 @pytest.fixture(params=LOOKS, ids=str)
@@ -57,21 +52,14 @@ def named(path: str, look: dict[str, Any]) -> str:
     return f"{path.strip('/').replace('/', '-') or 'overview'}-{kind}-{look['color_scheme']}"
 
 
-async def judged(desk: Desk, name: str) -> None:
-    await desk.picture(name)
-    assert await desk.page.evaluate(CONTRAST) == []
-    assert await desk.page.evaluate(NAMELESS) == []
-    assert await desk.page.evaluate(TOO_WIDE) <= 0
-
-
 @pytest.mark.parametrize("path", PAGES)
 async def test_a_page_is_whole(desk: Desk, look: dict[str, Any], path: str, seeded: list[str]) -> None:
     await desk.open(path)
     await expect(desk.page.get_by_role("heading", level=1)).to_have_count(1)
-    if path == "/":  # the throughput curve needs two samples
+    if path == "/":
         await expect(desk.page.locator(".chart")).to_have_count(2)
         await expect(desk.page.get_by_role("heading", name="The last hour by type")).to_be_visible()
-    await judged(desk, named(path, look))
+    await desk.judge(named(path, look))
 
 
 @pytest.mark.parametrize("which", ["completed", "failed"])
@@ -80,7 +68,7 @@ async def test_a_task_is_shown_from_every_side(desk: Desk, look: dict[str, Any],
     await expect(desk.page.locator(".timeline .lane")).to_have_count(3 if which == "failed" else 1)
     for heading in ("Attempts", "Input", "Error" if which == "failed" else "Result"):
         await expect(desk.page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
-    await judged(desk, named(f"task-{which}", look))
+    await desk.judge(named(f"task-{which}", look))
 
 
 async def test_the_menu_on_a_phone(desk: Desk, look: dict[str, Any]) -> None:
@@ -89,7 +77,7 @@ async def test_the_menu_on_a_phone(desk: Desk, look: dict[str, Any]) -> None:
         await expect(desk.button("Menu")).to_be_hidden()
         return
     await desk.button("Menu").click()
-    await judged(desk, named("menu", look))
+    await desk.judge(named("menu", look))
     await desk.page.keyboard.press("Escape")
     await expect(desk.page.get_by_role("link", name="Queues", exact=True)).to_be_hidden()
     await desk.button("Menu").click()

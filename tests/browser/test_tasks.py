@@ -133,3 +133,16 @@ async def test_a_bulk_action_reaches_all_that_match_the_filter(desk: Desk, clien
     await desk.button("Delete 50 tasks").click()
     await desk.toast("50 tasks deleted")
     await expect(desk.page.get_by_role("row")).to_have_count(11)
+
+
+async def test_tasks_that_ended_badly_are_sent_back_together(desk: Desk, client: AsyncClient, tag: str) -> None:
+    failing = {"fail_times": 1, "error": "value"}
+    tasks = [await client.submit("unreliable_task", failing, tags=[tag]) for _ in range(2)]
+    for task in tasks:
+        await client.wait(task.id, timeout=30)
+    await desk.open(f"/tasks?tag={tag}")
+    await desk.page.get_by_label("Select all tasks on this page").check()
+    await desk.button("Retry …").click()
+    await desk.dialog.get_by_role("button", name="Retry 2 tasks").click()
+    await desk.toast("2 tasks sent back to the queue")
+    assert {(await client.get(task.id)).generation for task in tasks} == {2}

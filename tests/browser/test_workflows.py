@@ -44,7 +44,7 @@ async def test_a_workflow_is_a_graph_and_is_cancelled_and_retried(
     await expect(desk.page.locator(".graph .edge")).to_have_count(9)
     await expect(nodes.filter(has_text="north")).to_contain_text("Completed")
     await expect(nodes.filter(has_text="check")).to_contain_text("Failed")
-    await desk.picture(f"workflow-{look['viewport']['width']}-dark")
+    await desk.judge(f"workflow-{look['viewport']['width']}-dark")
     await desk.page.get_by_text("Nodes as a list").click()
     await expect(desk.row("report").first).to_be_visible()
     await desk.button("Cancel …").click()

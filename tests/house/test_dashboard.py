@@ -10,7 +10,7 @@ import pytest
 from service.dashboard.files import FOLDER, MEDIA_TYPES
 from tests.house.tree import ROOT
 
-MOST_LINES = 200
+MOST_LINES, MOST_COLUMNS = 200, 120
 SCRIPTS = sorted(FOLDER.rglob("*.js"))
 PARSES_HTML = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\(|new Function|srcdoc"
@@ -38,6 +38,7 @@ def test_a_script_says_what_it_owns_and_stays_small(script: Path) -> None:
     lines = script.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("// ")
     assert len(lines) <= MOST_LINES
+    assert [line for line in lines if len(line) > MOST_COLUMNS] == []
 
 
 def test_what_a_script_imports_exists_and_is_used(script: Path) -> None:
@@ -63,6 +64,14 @@ def test_every_script_is_reached_from_the_page() -> None:
             seen.add(path)
             waiting += [path.parent / source for _, _, source in IMPORT.findall(path.read_text(encoding="utf-8"))]
     assert [path for path in SCRIPTS if path.resolve() not in seen] == []
+
+
+def test_a_style_says_what_it_is_for_and_stays_small() -> None:
+    for path in FOLDER.rglob("*.css"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert lines[0].startswith("/* "), path
+        assert len(lines) <= MOST_LINES, path
+        assert [line for line in lines if len(line) > MOST_COLUMNS] == [], path
 
 
 def test_nothing_comes_from_elsewhere() -> None:

@@ -1,6 +1,7 @@
 // Speaks to the REST API: one place for errors, the CSRF token and idempotency. Knows no page.
 const ROOT = "/api/v1";
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 20_000, UPLOAD_MS = 600_000;
+const UNREACHABLE = "The service cannot be reached. It is asked again by itself.";
 
 let csrf = null;
 export const useToken = (token) => { csrf = token; };
@@ -21,7 +22,8 @@ export class ApiError extends Error {
 }
 
 // `crypto.randomUUID` is for secure pages alone; a dashboard in a private network may have none.
-const fresh = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+const hex = (byte) => byte.toString(16).padStart(2, "0");
+const fresh = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), hex).join("");
 
 export const withQuery = (path, query = {}) => {
   const pairs = Object.entries(query).flatMap(([name, value]) =>
@@ -40,14 +42,15 @@ export async function ask(method, url, { body, signal, once = false } = {}) {
   if (once) headers["Idempotency-Key"] = fresh();
   const isForm = body instanceof FormData;
   if (body !== undefined && !isForm) headers["Content-Type"] = "application/json";
-  const limits = [AbortSignal.timeout(isForm ? 600_000 : PATIENCE_MS), ...(signal ? [signal] : [])];
+  const limits = [AbortSignal.timeout(isForm ? UPLOAD_MS : PATIENCE_MS), ...(signal ? [signal] : [])];
   let answer, found;
   try {
-    answer = await fetch(url, { method, headers, signal: AbortSignal.any(limits), cache: "no-store", body: isForm || body === undefined ? body : JSON.stringify(body) });
+    const sent = isForm || body === undefined ? body : JSON.stringify(body);
+    answer = await fetch(url, { method, headers, signal: AbortSignal.any(limits), cache: "no-store", body: sent });
     found = await read(answer);
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, { code: "unreachable", detail: "The service cannot be reached. It is asked again by itself." });
+    throw new ApiError(0, { code: "unreachable", detail: UNREACHABLE });
   }
   if (answer.ok) return found;
   if (answer.status === 401 && url.startsWith(ROOT)) document.dispatchEvent(new CustomEvent("session:over"));

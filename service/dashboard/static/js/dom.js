@@ -1,7 +1,8 @@
 // Makes elements and brings a page up to date. Texts go in as text: nothing here parses HTML.
 const SVG = "http://www.w3.org/2000/svg";
 
-const flat = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+const isShown = (child) => child !== null && child !== undefined && child !== false;
+const flat = (children) => children.flat(Infinity).filter(isShown);
 
 function fill(node, given, children) {
   for (const [name, value] of Object.entries(given)) {

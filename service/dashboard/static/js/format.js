@@ -1,7 +1,13 @@
 // How figures, times and ids read. Pure: the clock is an argument.
 const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60]];
+const FULL = { dateStyle: "medium", timeStyle: "medium" };
+const NUMBERS = new Intl.NumberFormat("en");
+const KIB = 1_024, MIB = 1_048_576;
 
-export const number = (value) => (value === null || value === undefined ? "–" : new Intl.NumberFormat("en").format(value));
+// "–" where there is no value.
+const known = (value, write) => (value === null || value === undefined ? "–" : write(value));
+
+export const number = (value) => known(value, (some) => NUMBERS.format(some));
 
 export function seconds(value) {
   if (value === null || value === undefined) return "–";
@@ -25,10 +31,15 @@ export function ago(time, now = Date.now()) {
   return past >= 0 ? `${count} ${word} ago` : `in ${count} ${word}`;
 }
 
-export const full = (time) => (time ? new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }) : "–");
-export const rate = (value) => (value === null || value === undefined ? "–" : `${value >= 10 ? Math.round(value) : +value.toFixed(2)}/s`);
-export const percent = (share) => (share === null || share === undefined ? "–" : `${+(share * 100).toFixed(1)} %`);
-export const size = (bytes) => (bytes < 1_024 ? `${bytes} B` : bytes < 1_048_576 ? `${(bytes / 1_024).toFixed(1)} KiB` : `${(bytes / 1_048_576).toFixed(1)} MiB`);
+export const full = (time) => known(time, () => new Date(time).toLocaleString(undefined, FULL));
+export const rate = (value) => known(value, () => `${value >= 10 ? Math.round(value) : +value.toFixed(2)}/s`);
+export const percent = (share) => known(share, () => `${+(share * 100).toFixed(1)} %`);
+
+export function size(bytes) {
+  if (bytes < KIB) return `${bytes} B`;
+  return bytes < MIB ? `${(bytes / KIB).toFixed(1)} KiB` : `${(bytes / MIB).toFixed(1)} MiB`;
+}
+
 // UUIDv7: the end differs, the start is the time.
 export const short = (id) => (id ? `…${id.slice(-8)}` : "–");
 export const plural = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;

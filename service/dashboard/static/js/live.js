@@ -1,6 +1,4 @@
 // What keeps pages fresh: the tenant's event feed where there is one, else a calm poll; and the pause of both.
-import { get } from "./api.js";
-
 const KINDS = ["submitted", "started", "succeeded", "retried", "failed", "cancelled", "lost", "gap"];
 const RETRY_MS = 15_000;
 const GATHER_MS = 1_500;
@@ -27,7 +25,14 @@ class Live extends EventTarget {
   // Paused means paused: the stream is closed, no page asks, and nothing gathered is shown later.
   toggle() {
     this.#isPaused = !this.#isPaused;
-    if (this.#isPaused) { this.#close(); this.#say("paused"); } else { this.#say("polling"); this.#open(); this.#tell(); }
+    if (this.#isPaused) {
+      this.#close();
+      this.#say("paused");
+    } else {
+      this.#say("polling");
+      this.#open();
+      this.#tell();
+    }
   }
 
   // What pages learn about their own requests.
@@ -52,7 +57,10 @@ class Live extends EventTarget {
     source.addEventListener("open", () => this.#say("live"));
     source.addEventListener("error", () => {
       if (source !== this.#source) return;
-      if (source.readyState === EventSource.CLOSED) { this.#close(); this.#retry = setTimeout(() => this.#open(), RETRY_MS); }
+      if (source.readyState === EventSource.CLOSED) {
+        this.#close();
+        this.#retry = setTimeout(() => this.#open(), RETRY_MS);
+      }
       if (!this.#isPaused && this.state === "live") this.#say("polling");
     });
     for (const kind of KINDS) source.addEventListener(kind, () => this.#gather());
@@ -76,14 +84,3 @@ class Live extends EventTarget {
 }
 
 export const live = new Live();
-
-// Finished tasks a second, sampled while any page is open: the API keeps no history of it.
-const KEPT = 200;
-export const samples = [];
-export async function sample() {
-  if (!live.mayAsk) return;
-  const { data } = await get("/queues");
-  const known = data.filter((queue) => queue.throughput !== null);
-  samples.push({ at: Date.now(), rate: known.reduce((sum, queue) => sum + queue.throughput, 0) });
-  samples.splice(0, samples.length - KEPT);
-}

@@ -1,11 +1,12 @@
 // Starts the dashboard: who looks, the frame, the pages, and which of them the address names.
 import { h, show } from "./dom.js";
-import { live, sample } from "./live.js";
+import { live } from "./live.js";
 import { Page } from "./page.js";
 import { broken, missing } from "./parts/notes.js";
 import { here, route } from "./router.js";
-import { has, look } from "./session.js";
+import { look } from "./session.js";
 import { shell } from "./shell.js";
+import { listen } from "./shortcuts.js";
 import audit from "./views/audit.js";
 import keys from "./views/keys.js";
 import overview from "./views/overview.js";
@@ -20,12 +21,16 @@ import workers from "./views/workers.js";
 import workflow from "./views/workflow.js";
 import workflows from "./views/workflows.js";
 
-const SAMPLE_MS = 5_000;
-const PAGES = [["/", overview], ["/tasks", tasks], ["/tasks/:id", task], ["/submit", submit], ["/queues", queues], ["/workers", workers], ["/schedules", schedules],
-  ["/workflows", workflows], ["/workflows/:id", workflow], ["/webhooks", webhooks], ["/keys", keys], ["/audit", audit]];
-for (const [pattern, page] of PAGES) route(pattern, page);
+const PAGES = {
+  "/": overview, "/tasks": tasks, "/tasks/:id": task, "/submit": submit, "/queues": queues, "/workers": workers,
+  "/schedules": schedules, "/workflows": workflows, "/workflows/:id": workflow, "/webhooks": webhooks,
+  "/keys": keys, "/audit": audit,
+};
+const FEED = "/api/v1/events";
+const NOWHERE = { title: "There is no such page" };
+for (const [pattern, page] of Object.entries(PAGES)) route(pattern, page);
 
-let frame = null, page = null, sampler = 0, isTurned = false;
+let frame = null, page = null, closed = null, isTurned = false;
 
 function turn() {
   if (!frame) return;
@@ -35,7 +40,7 @@ function turn() {
   if (page && page.id === id) { page.context.query = query; page.refresh({ isAsked: true }); return; }
   page?.end();
   page = null;
-  if (!view || (view.needs && !has(view.needs))) { show(frame.content, h("div", { class: "page" }, missing(view?.absent ?? { title: "There is no such page" }))); return; }
+  if (!view) { show(frame.content, h("div", { class: "page" }, missing(NOWHERE))); return; }
   page = new Page(view, frame.content, { params, query, name: (text) => frame.at(path, text) });
   page.id = id;
   page.start();
@@ -47,20 +52,17 @@ function turn() {
 function open() {
   frame = shell(signedOut);
   show(document.body, frame.node);
-  if (has("/events")) live.follow("/api/v1/events");
+  live.follow(FEED);
   live.start();
-  clearInterval(sampler);
-  // A sample that fails is one the chart does not have; the page itself says what is wrong.
-  const take = () => sample().catch(() => {});
-  sampler = setInterval(take, SAMPLE_MS);
-  take();
+  closed = new AbortController();
+  listen(closed.signal);
   turn();
 }
 
 function signedOut() {
   page?.end();
+  closed?.abort();
   page = frame = null;
-  clearInterval(sampler);
   live.stop();
   show(document.body, signInPage(open));
 }

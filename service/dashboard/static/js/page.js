@@ -16,7 +16,8 @@ export class Page {
   constructor(view, place, context) {
     this.view = view;
     this.place = place;
-    this.context = { ...context, refresh: () => this.refresh({ isAsked: true }), redraw: () => this.#draw(), signal: this.#ended.signal, state: {} };
+    const verbs = { refresh: () => this.refresh({ isAsked: true }), redraw: () => this.#draw() };
+    this.context = { ...context, ...verbs, signal: this.#ended.signal, state: {} };
   }
 
   async start() {
@@ -71,7 +72,9 @@ export class Page {
 
   #parts(data, error) {
     if (!error) return [this.view.draw(this.context)].flat();
-    if (data === undefined) return [error.isMissing ? missing(this.view.absent, error) : broken(error, () => this.refresh({ isAsked: true }))];
-    return [banner("red", error.isOutage ? `${error.message} What you see may be old.` : error.message), this.view.draw(this.context)].flat();
+    if (data === undefined && error.isMissing) return [missing(this.view.absent, error)];
+    if (data === undefined) return [broken(error, this.context.refresh)];
+    const words = error.isOutage ? `${error.message} What you see may be old.` : error.message;
+    return [banner("red", words), this.view.draw(this.context)].flat();
   }
 }

@@ -7,11 +7,18 @@ export function route(pattern, page) {
   routes.push({ matches: new RegExp(`^${source}$`), names, page });
 }
 
+// Addresses are written by hand, too.
+function decoded(text) {
+  try { return decodeURIComponent(text); } catch { return text; }
+}
+
 export function here() {
   const [path, query = ""] = (location.hash.slice(1) || "/").split("?");
   for (const { matches, names, page } of routes) {
     const found = matches.exec(path);
-    if (found) return { path, page, params: Object.fromEntries(names.map((name, at) => [name, decodeURIComponent(found[at + 1])])), query: new URLSearchParams(query) };
+    if (!found) continue;
+    const params = Object.fromEntries(names.map((name, at) => [name, decoded(found[at + 1])]));
+    return { path, page, params, query: new URLSearchParams(query) };
   }
   return { path, page: null, params: {}, query: new URLSearchParams(query) };
 }
@@ -23,8 +30,9 @@ export const link = (path, query) => {
 
 export const go = (path, query) => { location.hash = link(path, query); };
 
-// Another filter on the same page: no new entry in the history for each letter.
-export const swap = (path, query) => {
-  history.replaceState(null, "", link(path, query));
-  dispatchEvent(new HashChangeEvent("hashchange"));
-};
+// Another filter: `change` is given the query, without its cursor.
+export function turned(path, query, change) {
+  const next = new URLSearchParams([...query].filter(([name]) => name !== "cursor"));
+  change(next);
+  go(path, next);
+}

@@ -4,13 +4,17 @@ import { icon } from "./icons.js";
 import { toast } from "./notes.js";
 
 const PIECES = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)/g;
-const LONGEST = 200_000;
+const LONGEST = 200_000, MOST_COLOURED = 40_000;
 
 export function copyButton(text, name) {
   const copy = async () => {
-    try { await navigator.clipboard.writeText(text); toast("Copied."); } catch { toast("The browser does not allow copying here.", "red"); }
+    try {
+      await navigator.clipboard.writeText(text);
+      toast("Copied.");
+    } catch { toast("The browser does not allow copying here.", "red"); }
   };
-  return h("button", { class: "button quiet square", type: "button", title: `Copy ${name}`, "aria-label": `Copy ${name}`, onclick: copy }, icon("copy"));
+  const named = { title: `Copy ${name}`, "aria-label": `Copy ${name}` };
+  return h("button", { class: "button quiet square", type: "button", ...named, onclick: copy }, icon("copy"));
 }
 
 function* coloured(text) {
@@ -26,15 +30,15 @@ function* coloured(text) {
   yield text.slice(from);
 }
 
-export function json(value, name) {
-  const text = JSON.stringify(value, null, 2);
-  const shown = text.length > LONGEST ? `${text.slice(0, LONGEST)}\n… ${text.length - LONGEST} more characters: copy to see all` : text;
-  return { text, box: h("div", { class: "code-box" }, h("pre", { tabindex: "0", "aria-label": name }, shown.length > 40_000 ? shown : [...coloured(shown)])) };
-}
+const shortened = (text) => (text.length <= LONGEST ? text
+  : `${text.slice(0, LONGEST)}\n… ${text.length - LONGEST} more characters: copy to see all`);
+
+export const plain = (text, name) =>
+  h("div", { class: "code-box" }, h("pre", { tabindex: "0", "aria-label": name }, text));
 
 export function viewer(title, value, name, ...more) {
-  const { text, box } = json(value, name);
-  return h("section", { class: "card", "data-key": name }, h("header", {}, h("h2", {}, title), h("div", { class: "row" }, ...more, copyButton(text, name))), box);
+  const text = JSON.stringify(value, null, 2), shown = shortened(text);
+  return h("section", { class: "card", "data-key": name },
+    h("header", {}, h("h2", {}, title), h("div", { class: "row" }, ...more, copyButton(text, name))),
+    plain(shown.length > MOST_COLOURED ? shown : [...coloured(shown)], name));
 }
-
-export const plain = (text, name) => h("div", { class: "code-box" }, h("pre", { tabindex: "0", "aria-label": name }, text));

@@ -8,7 +8,7 @@ export function field(label, input, { hint, read = () => input.value, isRequired
   const id = `field-${++serial}`;
   const trouble = h("p", { class: "wrong", id: `${id}-wrong`, role: "alert", hidden: true });
   input.id = id;
-  input.setAttribute("aria-describedby", `${id}-hint ${id}-wrong`);
+  input.setAttribute("aria-describedby", hint ? `${id}-hint ${id}-wrong` : `${id}-wrong`);
   if (isRequired) input.setAttribute("aria-required", "true");
   const node = h("div", { class: "field" },
     h("label", { for: id }, label, isRequired ? "" : h("span", { class: "muted small light" }, "  optional")), input,
@@ -22,11 +22,16 @@ export function field(label, input, { hint, read = () => input.value, isRequired
   return { node, input, wrong, read: () => read(input) };
 }
 
-export const text = (value = "", given = {}) => h("input", { class: "input", type: "text", autocomplete: "off", value, ...given });
-export const area = (value = "", given = {}) => h("textarea", { class: "input", rows: 4, spellcheck: "false", ...given, value });
-export const figure = (value = "", given = {}) => h("input", { class: "input num", type: "number", step: "any", value, ...given });
+export const text = (value = "", given = {}) =>
+  h("input", { class: "input", type: "text", autocomplete: "off", value, ...given });
+export const area = (value = "", given = {}) =>
+  h("textarea", { class: "input", rows: 4, spellcheck: "false", ...given, value });
+export const figure = (value = "", given = {}) =>
+  h("input", { class: "input num", type: "number", step: "any", value, ...given });
+// Options are values, or pairs of a value and its words.
 export const choice = (options, value, given = {}) => h("select", { class: "input", ...given },
-  ...options.map((option) => { const [key, name] = [option].flat(); return h("option", { value: key, selected: key === value }, name ?? key); }));
+  ...options.map((option) => [option].flat()).map(([key, words]) =>
+    h("option", { value: key, selected: key === value }, words ?? key)));
 
 export function asJson(written, what) {
   try { return JSON.parse(written); } catch (error) { throw new Error(`${what} is not JSON: ${error.message}`); }
@@ -52,5 +57,6 @@ export function place(error, fields) {
     return !owner;
   });
   Object.values(fields).find((one) => one.input.getAttribute("aria-invalid") === "true")?.input.focus();
-  return error.places.length && !rest.length ? null : rest.map(({ pointer, detail }) => `${pointer || "body"}: ${detail}`).join("; ") || error.message;
+  if (error.places.length && !rest.length) return null;
+  return rest.map(({ pointer, detail }) => `${pointer || "body"}: ${detail}`).join("; ") || error.message;
 }

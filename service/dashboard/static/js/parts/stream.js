@@ -1,6 +1,7 @@
 // Reads one task's event stream: its state as it changes, and its output piece by piece.
 import { h } from "../dom.js";
 import { live } from "../live.js";
+import { copyButton } from "./code.js";
 
 const MOST_CHARACTERS = 200_000;
 
@@ -16,7 +17,8 @@ export class Stream {
     context.signal.addEventListener("abort", () => this.close());
     live.addEventListener("state", () => (live.isPaused ? this.close() : this.open()), { signal: context.signal });
     // A hidden tab holds no connection: a browser has six for all its tabs.
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.open()), { signal: context.signal });
+    const turn = () => (document.hidden ? this.close() : this.open());
+    document.addEventListener("visibilitychange", turn, { signal: context.signal });
   }
 
   get isOpen() { return this.#source?.readyState === EventSource.OPEN; }
@@ -48,7 +50,9 @@ export class Stream {
   card() {
     const isFinal = this.context.data?.task.finished_at;
     if (!this.#text || (isFinal && this.context.data.task.status === "COMPLETED")) return null;
-    return h("section", { class: "card", "data-key": "stream" }, h("header", {}, h("h2", {}, "Output")), h("pre", { class: "stream", "data-live": !isFinal, role: "log", tabindex: "0", "aria-label": "Output so far" }, this.#text));
+    const log = { class: "stream", "data-live": !isFinal, role: "log", tabindex: "0", "aria-label": "Output so far" };
+    return h("section", { class: "card", "data-key": "stream" },
+      h("header", {}, h("h2", {}, "Output"), copyButton(this.#text, "the output")), h("pre", log, this.#text));
   }
 
   #status(told) {

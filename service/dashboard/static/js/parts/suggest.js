@@ -9,9 +9,12 @@ const MOST = 12;
 export function completions(written, { types, queues }) {
   const start = written.lastIndexOf(" ") + 1;
   const before = written.slice(0, start), word = written.slice(start).toLowerCase();
-  const values = [...STATUSES.map((status) => `status:${status.toLowerCase()}`), ...types.map((type) => `type:${type}`), ...queues.map((queue) => `queue:${queue}`)];
+  const statuses = STATUSES.map((status) => status.toLowerCase());
+  const values = Object.entries({ status: statuses, type: types, queue: queues })
+    .flatMap(([name, known]) => known.map((value) => `${name}:${value}`));
   const fitting = (word.includes(":") ? values : NAMES).filter((one) => one.startsWith(word) && one !== word);
   return fitting.slice(0, MOST).map((one) => before + one);
 }
 
-export const listFor = (id, written, known) => h("datalist", { id, "data-keep": true }, ...completions(written, known).map((value) => h("option", { value })));
+export const listFor = (id, written, known) => h("datalist", { id, "data-keep": true },
+  ...completions(written, known).map((value) => h("option", { value })));

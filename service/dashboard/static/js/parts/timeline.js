@@ -8,14 +8,19 @@ export function timeline(task, attempts, now = Date.now()) {
   const ends = attempts.map((one) => (one.finished_at ? Date.parse(one.finished_at) : now));
   const span = Math.max(1, Math.max(...ends, begin) - begin);
   const share = (at) => Math.min(100, Math.max(0, (100 * (at - begin)) / span));
+  const bar = (from, to, given) =>
+    h("i", { ...given, left_percent: share(from), width_percent: share(to) - share(from) });
+
   let free = begin;
   const lanes = attempts.map((one, at) => {
     const from = Date.parse(one.started_at), to = ends[at], waited = Math.max(0, from - free);
-    const track = [waited > 0 && h("i", { class: "wait", left_percent: share(free), width_percent: share(from) - share(free) }), h("i", { "data-tone": tone(one.outcome), left_percent: share(from), width_percent: share(to) - share(from) })];
+    const track = [waited > 0 && bar(free, from, { class: "wait" }), bar(from, to, { "data-tone": tone(one.outcome) })];
     free = to;
-    return h("li", { class: "lane", "data-key": `${one.generation} ${one.attempt} ${one.started_at}`, title: `${full(one.started_at)} – ${one.finished_at ? full(one.finished_at) : "now"}` },
+    const title = `${full(one.started_at)} – ${one.finished_at ? full(one.finished_at) : "now"}`;
+    return h("li", { class: "lane", "data-key": `${one.generation} ${one.attempt} ${one.started_at}`, title },
       h("span", {}, badge(one.outcome)), h("div", { class: "track", "aria-hidden": "true" }, ...track),
-      h("span", { class: "num small muted" }, `waited ${seconds(waited / 1_000)}, ran ${seconds((to - from) / 1_000)}`));
+      h("span", { class: "num small muted" },
+        `waited ${seconds(waited / 1_000)}, ran ${seconds((to - from) / 1_000)}`));
   });
   return h("ol", { class: "timeline" }, ...lanes);
 }

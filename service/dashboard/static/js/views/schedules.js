@@ -1,48 +1,64 @@
 // Schedules: what the clock makes, when next, and everything one does to them.
 import { get, patchAt, post, remove } from "../api.js";
 import { h } from "../dom.js";
-import { ago, full, seconds } from "../format.js";
+import { seconds } from "../format.js";
 import { badge } from "../parts/badge.js";
+import { button } from "../parts/button.js";
 import { ask, confirm } from "../parts/dialog.js";
 import { area, asJson, asNumber, asText, choice, field, figure, place, text } from "../parts/fields.js";
 import { empty, told } from "../parts/notes.js";
+import { pager } from "../parts/pager.js";
 import { table } from "../parts/table.js";
+import { when } from "../parts/time.js";
 import { go, link } from "../router.js";
 import { may } from "../session.js";
 
+const LIMIT = 100;
+const CATCH_UP = [["one", "one task for the last"], ["skip", "none"], ["all", "a task each"]];
+
 async function load({ signal, query }) {
-  const [page, types, queues] = await Promise.all([get("/schedules", { limit: 100, cursor: query.get("cursor") }, signal), get("/task-types", {}, signal), get("/queues", {}, signal)]);
+  const [page, types, queues] = await Promise.all([
+    get("/schedules", { limit: LIMIT, cursor: query.get("cursor") }, signal),
+    get("/task-types", {}, signal), get("/queues", {}, signal)]);
   return { rows: page.data, next: page.next_cursor, types: types.data, queues: queues.data };
 }
 
 function fieldsOf({ types, queues }, now) {
+  const written = JSON.stringify(now?.input ?? {}, null, 2);
+  const names = queues.map((queue) => queue.name), kinds = types.map((type) => type.name);
   return {
     "/name": field("Name", text(now?.name ?? "", { placeholder: "nightly-report" }), { isRequired: true }),
-    "/type": field("Task type", choice(types.map((type) => type.name), now?.type ?? types[0].name), { isRequired: true }),
-    "/cron": field("Cron", text(now?.cron ?? "", { placeholder: "30 2 * * *", class: "input mono" }), { read: asText, hint: "Minute, hour, day, month, weekday; or @daily. Or give seconds:" }),
+    "/type": field("Task type", choice(kinds, now?.type ?? kinds[0]), { isRequired: true }),
+    "/cron": field("Cron", text(now?.cron ?? "", { placeholder: "30 2 * * *", class: "input mono" }),
+      { read: asText, hint: "Minute, hour, day, month, weekday; or @daily. Or give seconds:" }),
     "/every": field("Every … seconds", figure(now?.every ?? "", { min: 1 }), { read: asNumber }),
-    "/timezone": field("Time zone", text(now?.timezone ?? "", { placeholder: "UTC" }), { read: asText, hint: "Such as Europe/Berlin; of the cron." }),
-    "/queue": field("Queue", choice([["", "as the type says"], ...queues.map((queue) => queue.name)], now?.queue ?? ""), { read: asText }),
-    "/catch_up": field("Ticks missed in an outage", choice([["one", "one task for the last"], ["skip", "none"], ["all", "a task each"]], now?.catch_up ?? "one")),
-    "/input": field("Input", area(JSON.stringify(now?.input ?? {}, null, 2), { class: "input code", rows: 6 }), { isRequired: true, read: ({ value }) => asJson(value, "The input") }),
+    "/timezone": field("Time zone", text(now?.timezone ?? "", { placeholder: "UTC" }),
+      { read: asText, hint: "Such as Europe/Berlin; of the cron." }),
+    "/queue": field("Queue", choice([["", "as the type says"], ...names], now?.queue ?? ""), { read: asText }),
+    "/catch_up": field("Ticks missed in an outage", choice(CATCH_UP, now?.catch_up ?? "one")),
+    "/input": field("Input", area(written, { class: "input code", rows: 6 }),
+      { isRequired: true, read: ({ value }) => asJson(value, "The input") }),
   };
 }
 
-// Only what differs from `now` is sent: giving cron takes `every` away, and the other way round.
+// Only what differs from `now`: for the service, giving cron takes `every` away, and the other way round.
 function written(fields, now) {
-  const given = Object.entries(fields).map(([at, one]) => [at.slice(1), one.read()]).filter(([, value]) => value !== undefined && value !== "");
-  const isSame = ([name, value]) => now && JSON.stringify(now[name]) === JSON.stringify(value);
-  const body = Object.fromEntries(given.filter((pair) => !isSame(pair)));
-  if (now && now.queue && fields["/queue"].read() === undefined) body.queue = null;
-  if (now && "cron" in body && !("every" in body && fields["/every"].read() !== now.every)) delete body.every;
+  const isGiven = (value) => value !== undefined && value !== "";
+  const isSame = (name, value) => now && JSON.stringify(now[name]) === JSON.stringify(value);
+  const body = {};
+  for (const [at, one] of Object.entries(fields)) {
+    const name = at.slice(1), value = one.read();
+    if (isGiven(value) && !isSame(name, value)) body[name] = value;
+  }
+  if (now?.queue && fields["/queue"].read() === undefined) body.queue = null;
   return body;
 }
 
 async function edit({ data, refresh }, now) {
   const fields = fieldsOf(data, now);
   const send = async () => {
+    const body = written(fields, now);
     try {
-      const body = written(fields, now);
       return await (now ? patchAt(`/schedules/${now.id}`, body) : post("/schedules", body, { once: true }));
     } catch (error) {
       if (!("places" in error)) throw error;
@@ -50,35 +66,58 @@ async function edit({ data, refresh }, now) {
     }
   };
   const body = h("div", { class: "fields" }, ...Object.values(fields).map((one) => one.node));
-  if (await ask({ title: now ? `Change ${now.name}` : "New schedule", body, action: now ? "Save" : "Create", send })) refresh();
+  const [title, action] = now ? [`Change ${now.name}`, "Save"] : ["New schedule", "Create"];
+  if (await ask({ title, body, action, send })) refresh();
 }
 
+async function run(one) {
+  const task = await told(() => post(`/schedules/${one.id}/run`, undefined, { once: true }), "Its task is accepted.");
+  if (task) go(`/tasks/${task.id}`);
+}
+
+const turn = (one, refresh) => told(() => patchAt(`/schedules/${one.id}`, { enabled: !one.enabled }),
+  one.enabled ? `${one.name} is paused.` : `${one.name} goes on.`).then(refresh);
+
+const drop = (one, refresh) => confirm(`Delete ${one.name}?`, "Tasks it made stay.", "Delete the schedule",
+  () => remove(`/schedules/${one.id}`)).then((done) => done && refresh());
+
+// The service's own can be paused, by those who run it, and nothing else.
 function actions(context, one) {
+  const { refresh } = context;
   if (!may("write")) return null;
-  const { refresh } = context, at = `/schedules/${one.id}`;
-  const turn = () => told(() => patchAt(at, { enabled: !one.enabled }), one.enabled ? `${one.name} is paused.` : `${one.name} goes on.`).then(refresh);
-  const run = () => told(() => post(`${at}/run`, undefined, { once: true }), "Its task is accepted.").then((task) => task && go(`/tasks/${task.id}`));
-  const drop = () => confirm(`Delete ${one.name}?`, "Tasks it made stay.", "Delete the schedule", () => remove(at)).then((done) => done && refresh());
-  const button = (name, work, more = {}) => [h("button", { class: "button", type: "button", onclick: work, ...more }, name), " "];
-  return [one.built_in ? null : button("Run now", run), button(one.enabled ? "Pause" : "Resume", turn, { disabled: one.built_in && !may("admin") }), one.built_in ? null : [button("Edit …", () => edit(context, one)), button("Delete …", drop, { class: "button danger" })]];
+  const pause = (given) => button(one.enabled ? "Pause" : "Resume", () => turn(one, refresh), given);
+  if (one.built_in) return pause({ disabled: !may("admin") });
+  return [button("Run now", () => run(one)), " ", pause(), " ", button("Edit …", () => edit(context, one)), " ",
+    button("Delete …", () => drop(one, refresh), { kind: "danger" })];
 }
 
-const when = (time) => (time ? h("time", { class: "nowrap", datetime: time, title: full(time) }, ago(time)) : "–");
-const rhythm = (one) => (one.cron ? [h("code", {}, one.cron), h("span", { class: "small muted" }, ` ${one.timezone}`)] : `every ${seconds(one.every)}`);
+const named = (one) => [
+  h("a", { href: link("/tasks", { tag: `schedule:${one.name}` }) }, h("strong", {}, one.name)), " ",
+  one.built_in && h("span", { class: "tag" }, "built in"), " ", !one.enabled && badge("paused")];
 
-function list(context) {
-  const { rows } = context.data;
-  return rows.length ? table("Schedules", [
-    { name: "Schedule", label: false, cell: (one) => [h("a", { href: link("/tasks", { tag: `schedule:${one.name}` }) }, h("strong", {}, one.name)), " ", one.built_in && h("span", { class: "tag" }, "built in"), " ", !one.enabled && badge("paused")] },
-    { name: "Type", cell: (one) => one.type }, { name: "When", label: false, cell: rhythm }, { name: "Next", kind: "num", cell: (one) => when(one.next_run) }, { name: "Last", kind: "num", cell: (one) => when(one.last_run) },
-    { name: "Actions", kind: "actions", label: false, cell: (one) => actions(context, one) }], rows, (one) => one.id)
-    : empty("No schedules", "A schedule makes a task again and again: by cron or every so many seconds.");
-}
+const rhythm = (one) => (one.cron
+  ? [h("code", {}, one.cron), h("span", { class: "small muted" }, ` ${one.timezone}`)]
+  : `every ${seconds(one.every)}`);
+
+const list = (context) => table("Schedules", [
+  { name: "Schedule", label: false, cell: named },
+  { name: "Type", cell: (one) => one.type },
+  { name: "When", label: false, cell: rhythm },
+  { name: "Next", kind: "num", cell: (one) => when(one.next_run) },
+  { name: "Last", kind: "num", cell: (one) => when(one.last_run) },
+  { name: "Actions", kind: "actions", label: false, cell: (one) => actions(context, one) },
+], context.data.rows, (one) => one.id);
+
+const nothing = () =>
+  empty("No schedules", "A schedule makes a task again and again: by cron or every so many seconds.");
 
 export default {
   title: "Schedules",
   every: 5_000,
   load,
-  draw: (context) => [h("section", { class: "card" }, h("header", {}, h("h2", {}, "Schedules"), may("write") && h("button", { class: "button primary", type: "button", onclick: () => edit(context) }, "New schedule …")), list(context)),
-    context.data.next && h("a", { class: "button", href: link("/schedules", { cursor: context.data.next }) }, "Older")].filter(Boolean),
+  draw: (context) => [h("section", { class: "card" },
+    h("header", {}, h("h2", {}, "Schedules"),
+      may("write") && button("New schedule …", () => edit(context), { kind: "primary" })),
+    context.data.rows.length ? list(context) : nothing()),
+  pager("/schedules", context.query, context.data.next)].filter(Boolean),
 };
