@@ -89,11 +89,10 @@ def plan(registry: Registry, settings: Settings, request: Request, *, unknown: C
 def limits_of(definition: TaskDefinition, settings: Settings, queue: str, key: str | None = None) -> str:
     """The names of the limits that a task of this type has in this queue."""
     has_own = definition.concurrency is not None or definition.rate is not None
-    return limits_text(
-        type=definition.type if has_own else None,
-        queue=queue if queue in settings.queue_concurrency else None,
-        key=key,
-    )
+    has_queues = queue in settings.queue_concurrency
+    if not (has_own or has_queues or key):
+        return ""  # most have none
+    return limits_text(type=definition.type if has_own else None, queue=queue if has_queues else None, key=key)
 
 
 def _may_change(at: str, unknown: Collection[str]) -> bool:

@@ -22,7 +22,8 @@ INSERT_ROWS = """
            CASE WHEN u.tags IS NOT NULL
                 THEN (SELECT array_agg(tag) FROM jsonb_array_elements_text(u.tags::jsonb) AS tag) END,
            u.request_id, u.traceparent, u.expires_at,
-           COALESCE(u.run_at, now() + make_interval(secs => u.delay)), u.callback_url, u.limits{value}
+           COALESCE(u.run_at, now() + make_interval(secs => COALESCE(u.delay, 0))), u.callback_url,
+           COALESCE(u.limits, ''){value}
     FROM unnest(CAST(:ids AS uuid[]), CAST(:tenant_ids AS integer[]), CAST(:types AS text[]),
                 CAST(:queues AS text[]), CAST(:priorities AS smallint[]),
                 CAST(:max_attempts AS smallint[]), CAST(:timeouts AS double precision[]), CAST(:inputs AS text[]),
@@ -59,13 +60,18 @@ def parameters_of(owned: Sequence[tuple[int, NewTask]]) -> dict[str, Any]:
         "max_attempts": [t.max_attempts for t in tasks],
         "timeouts": [t.timeout for t in tasks],
         "inputs": [dumps(t.input) for t in tasks],
-        "metadatas": [dumps(t.metadata) if t.metadata else None for t in tasks],
-        "tags": [dumps(t.tags) if t.tags else None for t in tasks],
-        "request_ids": [t.request_id for t in tasks],
-        "traceparents": [t.traceparent for t in tasks],
-        "expires_ats": [t.expires_at for t in tasks],
-        "run_ats": [t.run_at for t in tasks],
-        "delays": [t.delay for t in tasks],
-        "callback_urls": [t.callback_url for t in tasks],
-        "limits": [t.limits for t in tasks],
+        "metadatas": _seldom([dumps(t.metadata) if t.metadata else None for t in tasks]),
+        "tags": _seldom([dumps(t.tags) if t.tags else None for t in tasks]),
+        "request_ids": _seldom([t.request_id for t in tasks]),
+        "traceparents": _seldom([t.traceparent for t in tasks]),
+        "expires_ats": _seldom([t.expires_at for t in tasks]),
+        "run_ats": _seldom([t.run_at for t in tasks]),
+        "delays": _seldom([t.delay or None for t in tasks]),
+        "callback_urls": _seldom([t.callback_url for t in tasks]),
+        "limits": _seldom([t.limits or None for t in tasks]),
     }
+
+
+def _seldom(column: list[Any]) -> list[Any]:
+    """Empty where no task has a value: ``unnest`` fills up with NULLs, and nobody packs and unpacks a thousand."""
+    return column if column.count(None) < len(column) else []

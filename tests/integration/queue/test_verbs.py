@@ -65,7 +65,10 @@ async def test_every_field_comes_back_in_order_from_a_batch(stores: Stores, plan
 
 
 SOON = datetime(2031, 5, 6, 7, 8, 9, 123_457, tzinfo=UTC)
-DUE: list[dict[str, Any]] = [
+GIVEN: list[dict[str, Any]] = [
+    {},
+    {"tags": ["a", "b"], "metadata": {"k": "v"}, "limits": "key:one"},
+    {"expires_at": SOON, "request_id": "one", "traceparent": "00-1-2-03"},
     *({"delay": delay} for delay in (60.000_001, 3_600.25, 86_400.1, 1_234_567.654_321, 316_224_000.0)),
     *({"run_at": run_at} for run_at in (SOON, SOON - timedelta(days=3_650))),
 ]
@@ -76,11 +79,11 @@ DUE: list[dict[str, Any]] = [
 async def test_a_submit_answers_what_the_rows_say(
     stores: Stores, planned: Planned, copies: int, unique_key: bytes | None
 ) -> None:
-    tasks = [planned(**due) for due in DUE * copies]
+    tasks = [planned(**given) for given in GIVEN * copies]
     tasks[0] = tasks[0]._replace(unique_key=unique_key)
     stored = await submit(stores, 1, tasks)
     assert [task.id for task in stored] == [task.id for task in tasks]
-    assert stored[: len(DUE)] == [await get_task(stores, 1, task.id) for task in tasks[: len(DUE)]]
+    assert stored[: len(GIVEN)] == [await get_task(stores, 1, task.id) for task in tasks[: len(GIVEN)]]
     assert {task.created_at for task in stored} == {stored[0].created_at}
 
 
