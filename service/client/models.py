@@ -17,7 +17,8 @@ from shared.domain.states import FINAL, Status
 class Answer(BaseModel):
     """Base of all: immutable, keeps what it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    # Of some forty models a program reads a few: each is built when its first answer is read.
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
     def document(self) -> dict[str, Any]:
         """The answer as the service gave it, fit for JSON."""

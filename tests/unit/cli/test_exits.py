@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from service.cli.main import _with_only, app
 from tests.support.fake_api import FakeApi
 from tests.unit.cli.conftest import Runner
 
@@ -123,6 +124,13 @@ def test_no_color_is_honoured(api: FakeApi, forced: str) -> None:
     env = {**os.environ, "TASKRUNNER_URL": api.url, "FORCE_COLOR": "1", "NO_COLOR": "1" if forced == "1" else ""}
     done = subprocess.run([*CLI, "get", "0190-0000"], capture_output=True, text=True, timeout=60, env=env, check=True)
     assert ("\x1b[36m" in done.stdout) == (forced == "0")
+
+
+def test_a_command_that_is_called_is_described_alone_and_else_all_of_them() -> None:
+    alone = _with_only(["queues"])
+    assert ([group.name for group in alone.registered_groups], alone.registered_commands) == (["queues"], [])
+    assert len(_with_only(["list"]).registered_commands) == 1
+    assert all(_with_only(called) is app for called in ([], ["--help"], ["nope"]))
 
 
 def test_the_version_is_one_line(run: Runner) -> None:
