@@ -13,7 +13,7 @@ from shared.domain.pointers import pointer
 from shared.domain.workflow import Linked, NewNode, NewWorkflow, OnFailure, link
 
 PLANNED_AT_ONCE = 200
-"""Planning takes some 20 µs a task: others get a turn in between."""
+"""Planning takes some 10 µs a task: others get a turn in between."""
 
 
 async def plan_workflow(caller: Caller, asked: WorkflowRequest, traceparent: str | None) -> NewWorkflow:

@@ -31,7 +31,7 @@ from shared.queue.submit import announce, store, submit
 router = APIRouter(prefix=TASKS_PATH, tags=["tasks"], route_class=StrictRoute)
 
 PLANNED_AT_ONCE = 200
-"""Planning takes some 20 µs a task: others get a turn in between."""
+"""Planning takes some 10 µs a task: others get a turn in between."""
 
 Many = Annotated[list[FilterText] | None, Query(max_length=50, description="Any of these; repeat the parameter.")]
 
