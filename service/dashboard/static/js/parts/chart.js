@@ -3,7 +3,7 @@ import { s } from "../dom.js";
 import { seconds } from "../format.js";
 import { tone } from "./badge.js";
 
-const W = 640, H = 190, LEFT = 52, BOTTOM = 24, TOP = 10, RIGHT = 8;
+const W = 640, H = 190, LEFT = 66, BOTTOM = 24, TOP = 10, RIGHT = 8;
 const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
 const clock = (at) => new Date(at).toLocaleTimeString(undefined, CLOCK);
 const figure = (value) => +value.toFixed(2);
