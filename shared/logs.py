@@ -54,7 +54,7 @@ def configure_logs(settings: Settings) -> None:
     handler.setFormatter(formatter)
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(settings.log_level)
-    for noisy in ("httpx", "httpcore", "arq", "asyncio", "PIL", "uvicorn.access", "alembic"):
+    for noisy in ("httpx", "httpcore", "arq", "asyncio", "PIL", "urllib3", "uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.root.level))
     structlog.configure(
         processors=[

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
@@ -30,10 +31,15 @@ from shared.domain.states import Status
 from shared.domain.task import ClaimedTask, Progress
 from shared.domain.verdict import Attempted, Verdict, decide
 from shared.logs import FACTS, get_logger
+from shared.telemetry.traceparent import facts_of
 from worker.blocking import ChildDied, HandlerFailed
 from worker.context import LiveRun
 from worker.routine import routine
 from worker.runs import Handlers
+from worker.tracing import end_trace, enter_trace
+
+if TYPE_CHECKING:
+    from shared.telemetry.spans import Span
 
 CANCEL_GRACE_SECONDS = 5.0
 """How long a handler may take to end after it was cancelled, before its run is given up."""
@@ -58,6 +64,7 @@ class Execution:
         self._handlers = handlers
         self._ended = ended
         self._run: LiveRun | None = None
+        self._span: Span | None = None
         self._is_late = False
         self._is_interrupted = False
         self._has_ended = False
@@ -70,6 +77,7 @@ class Execution:
             return
         context = contextvars.copy_context()
         context.run(FACTS.set, self.facts)
+        self._span = enter_trace(self.task, self._handlers.worker_id, context)
         try:
             prepared = self._handlers.prepare(self.task, on_start=self._begin)
         except UnknownTaskType as error:
@@ -95,7 +103,7 @@ class Execution:
             "queue": task.queue,
             "worker": str(self._handlers.worker_id),
             "request_id": task.request_id,
-            "trace_id": trace_id_of(task.traceparent),
+            **facts_of(task.traceparent if self._span is None else self._span.traceparent),
         }
 
     def cancel(self) -> None:
@@ -182,7 +190,10 @@ class Execution:
     def _end(self, outcome: Outcome) -> None:
         self._has_ended = True
         self._handlers.deadlines.clear(self)
-        self._ended(self, self._verdict(outcome))
+        verdict = self._verdict(outcome)
+        if self._span is not None:
+            end_trace(self._span, verdict)
+        self._ended(self, verdict)
 
     def _verdict(self, outcome: Outcome) -> Verdict:
         definition = self._handlers.find(self.task.type)
@@ -201,11 +212,6 @@ class Execution:
             jitter=random.random(),  # noqa: S311 # nosec B311 # spreads retries, keeps no secret
             scale=self._handlers.backoff_scale,
         )
-
-
-def trace_id_of(traceparent: str | None) -> str | None:
-    """The trace of the request that submitted the task (W3C trace context, the second field)."""
-    return traceparent.split("-")[1] if traceparent else None
 
 
 def result_json(result: BaseModel) -> str:

@@ -28,6 +28,7 @@ from shared.queue.limits import LimitedClaims, limits_in_force
 from shared.queue.stores import Stores
 from shared.registry import discover
 from shared.settings import Settings
+from shared.telemetry.exporting import exporting
 from worker.blocking import BlockingRunner
 from worker.counting import expect_types
 from worker.engine.arq_jobs import ArqJobs
@@ -85,6 +86,7 @@ class Runtime:
 
     async def _open(self) -> None:
         settings, opened = self.settings, self._stack
+        await opened.enter_async_context(exporting("taskrunner-worker"))  # first in, last out: the last runs have spans
         await opened.enter_async_context(self.stores)
         ai = make_ai(settings)
         opened.push_async_callback(ai.close)

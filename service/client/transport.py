@@ -12,6 +12,7 @@ import httpx
 
 from service.client.calls import Call, Reply
 from service.client.errors import NOTHING_LISTENS, ClientError, Unreachable
+from service.client.trace_header import trace_header
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 CONNECT_TIMEOUT = 5.0
@@ -62,7 +63,7 @@ def request_of(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx
             params=call.params or None,
             json=call.json,
             files={"file": (call.upload.name, call.upload.body)} if call.upload else None,
-            headers=call.headers,
+            headers={**trace_header(), **call.headers},
             timeout=httpx.Timeout(**{**http.timeout.as_dict(), "read": read}),
         )
     except (ValueError, RecursionError, httpx.InvalidURL) as error:

@@ -13,6 +13,7 @@ from service.middleware.head import Head
 from service.middleware.limits import Limits
 from service.rate_limits import RateLimits
 from shared.settings import Settings
+from shared.telemetry.exporting import is_wanted
 
 EXPOSED = [
     "ETag",
@@ -28,7 +29,10 @@ EXPOSED = [
 
 
 def install(app: FastAPI, settings: Settings, authenticator: Authenticator, rates: RateLimits | None) -> None:
-    """Put the chain around ``app``: context → CORS → errors → limits → access → head → routes."""
+    """Put the chain around ``app``: (span →) context → CORS → errors → limits → access → head → routes.
+
+    Raises: ConfigurationError, where traces are wanted and cannot be sent.
+    """
     # add_middleware puts each one around those before it, so this reads from the inside out.
     app.add_middleware(Head)
     app.add_middleware(
@@ -50,3 +54,7 @@ def install(app: FastAPI, settings: Settings, authenticator: Authenticator, rate
             max_age=3_600,
         )
     app.add_middleware(RequestContext)
+    if is_wanted():
+        from service.middleware.tracing import Traced  # noqa: PLC0415 - loads OpenTelemetry
+
+        app.add_middleware(Traced)

@@ -9,9 +9,11 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.problems import path_as_sent
+from service.trace_context import trace_of
 from shared.domain.ids import new_id
 from shared.logs import FACTS, get_logger
 from shared.metrics import HTTP_ERRORS, HTTP_REQUESTS, HTTP_SECONDS
+from shared.telemetry.traceparent import facts_of
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 SLOW_SECONDS = 1.0
@@ -48,7 +50,7 @@ class RequestContext:
                 message["headers"] = [*message.get("headers", ()), header, *state.get("answer_headers", ())]
             await send(message)
 
-        token = FACTS.set(lambda: {"request_id": request_id})
+        token = FACTS.set(lambda: {"request_id": request_id, **facts_of(trace_of(scope))})
         try:
             await self.app(scope, receive, with_id)
         finally:

@@ -15,6 +15,7 @@ from shared.domain.errors import Fatal, ProviderUnavailable
 from shared.outbound.client import client_for
 from shared.outbound.guard import resolve
 from shared.outbound.retry_after import parse_retry_after
+from shared.telemetry.current import outgoing
 
 CHUNK_BYTES = 65_536
 PASSING_STATUS = frozenset({408, 425, 429})
@@ -39,7 +40,10 @@ async def download(
     try:
         async with asyncio.timeout(timeout):
             checked = await resolve(url, allow)
-            async with client_for(checked, timeout=timeout, tls=tls) as client, client.stream("GET", url) as response:
+            async with (
+                client_for(checked, timeout=timeout, tls=tls) as client,
+                client.stream("GET", url, headers=outgoing()) as response,
+            ):
                 _judge(response, max_bytes)
                 await _save(response, target, max_bytes)
     except TimeoutError as error:

@@ -19,6 +19,7 @@ from shared.domain.states import Status
 from shared.domain.task import NewTask, Task
 from shared.domain.unique import key_of
 from shared.metrics import TASKS_SUBMITTED
+from shared.queue.publishing import publishing
 from shared.queue.stores import Stores
 from shared.queue.unique import insert_or_find
 from shared.registry import Registry
@@ -113,19 +114,21 @@ async def submit(stores: Stores, tenant_id: int, tasks: Sequence[NewTask]) -> li
         async with stores.db.autocommit(within=LONG_SECONDS) as session:
             stored = await store(session, tenant_id, tasks)
     else:
-        created_at = await stores.batches.submits.add((tenant_id, tasks))
-        stored = [_as_stored(tenant_id, task, created_at) for task in tasks]
+        with publishing(tasks) as traced:
+            created_at = await stores.batches.submits.add((tenant_id, traced))
+        stored = [_as_stored(tenant_id, task, created_at) for task in traced]
     announce(stores, tasks, stored)
     return stored
 
 
 async def store(runner: Runner, tenant_id: int, tasks: Sequence[NewTask]) -> list[Task]:
     """Only store; the caller announces after its commit. Where a unique key is taken: the task that has it, instead."""
-    if _has_keys(tasks):
-        inserted, existing = await insert_or_find(runner, tenant_id, tasks)
-        return [existing.get(task.id) or _as_stored(tenant_id, task, inserted[task.id]) for task in tasks]
-    created_at = await statements.insert_tasks(runner, [(tenant_id, task) for task in tasks])
-    return [_as_stored(tenant_id, task, created_at) for task in tasks]
+    with publishing(tasks) as traced:
+        if _has_keys(traced):
+            inserted, existing = await insert_or_find(runner, tenant_id, traced)
+            return [existing.get(task.id) or _as_stored(tenant_id, task, inserted[task.id]) for task in traced]
+        created_at = await statements.insert_tasks(runner, [(tenant_id, task) for task in traced])
+    return [_as_stored(tenant_id, task, created_at) for task in traced]
 
 
 def _has_keys(tasks: Sequence[NewTask]) -> bool:

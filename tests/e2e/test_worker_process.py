@@ -147,6 +147,7 @@ async def test_a_task_no_worker_can_serve_says_what_is_missing(own_service: Serv
         ("TASKRUNNER_CONCURRENCY", "many", "TASKRUNNER_CONCURRENCY"),
         ("DATABASE_URL", "mysql://nowhere", "DATABASE_URL"),
         ("TASKRUNNER_TASK_MODULES", "no.such.module", "no.such.module"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "OTEL_EXPORTER_OTLP_ENDPOINT"),
     ],
 )
 async def test_a_wrong_setting_stops_worker_and_api_with_one_line(

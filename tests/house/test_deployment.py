@@ -43,7 +43,7 @@ def needed_by(requirements: list[str]) -> set[str]:
 def test_the_image_leaves_out_what_only_up_needs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = needed_by([*project["dependencies"], *extras["local-ai"]])
+    wanted = needed_by([*project["dependencies"], *extras["local-ai"], *extras["otel"]])
     match = re.search(r"grep -vxE '\(([^)]*)\)==", DOCKERFILE)
     assert match
     assert set(match[1].split("|")) == needed_by(extras["embedded"]) - wanted

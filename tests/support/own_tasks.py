@@ -9,7 +9,7 @@ import time
 import uuid
 from datetime import timedelta
 
-from shared.tasks import BlockingRun, Fatal, Retry, Run, TaskModel, task
+from shared.tasks import BlockingRun, ChatMessage, Fatal, Retry, Run, TaskModel, task
 from tests.support.ledger import write
 
 
@@ -178,3 +178,9 @@ def hold_interpreter(run: BlockingRun, given: Number) -> Number:
     """Sleep in one C call that keeps the interpreter's lock, as badly written extensions do."""
     ctypes.PyDLL(None).sleep(int(given.value))
     return given
+
+
+@task(type="ask_from_a_process", queue="demo_tasks")
+def ask_from_a_process(run: BlockingRun, given: Text) -> Text:
+    """Ask the model, from a child process."""
+    return Text(text=run.ai.generate([ChatMessage("user", given.text)]).text)

@@ -14,6 +14,7 @@ from worker.providers.openai_compatible import OpenAICompatible
 from worker.providers.openai_wire import ProviderRefused
 
 EXTRA = "local-ai"
+PROVIDER = "llama.cpp"
 DEFAULT_MAX_TOKENS = 256
 
 
@@ -60,7 +61,7 @@ class EmbeddedModel:
             client = (await self._well_child()).client
             try:
                 # What prompt and answer together have no room for, llama.cpp cuts: finish_reason length.
-                return await OpenAICompatible(client).generate(
+                return await OpenAICompatible(client, provider=PROVIDER).generate(
                     messages,
                     max_tokens=min(max_tokens or DEFAULT_MAX_TOKENS, CONTEXT),
                     temperature=temperature,

@@ -19,8 +19,10 @@ from pydantic import ValidationError
 from shared.domain.errors import ConfigurationError, Fatal, ProviderUnavailable
 from shared.domain.run import ChatMessage, Completion, Usage
 from shared.outbound import parse_retry_after
+from shared.telemetry.current import outgoing
 from worker.providers.openai_wire import Chunk, Counts, ProviderRefused, refusal, stream_status
 from worker.providers.sse import MalformedStream, event_data
+from worker.providers.traced import chatting
 
 # Read: the silence allowed before and between chunks. Connections are bounded by the worker's slots.
 TIMEOUT = httpx.Timeout(connect=5.0, read=60.0, write=30.0, pool=5.0)
@@ -47,15 +49,21 @@ def provider_client(base_url: str, api_key: str = "", *, trust_env: bool = True)
 
 
 class OpenAICompatible:
-    """Chat completions over ``client``; ``model`` is asked for where a call names none."""
+    """Chat completions over ``client``; ``model`` is asked for where a call names none.
+
+    ``provider`` is what traces call it: by convention the one whose API is spoken.
+    """
 
     # Only the model knows. One that can't see refuses the picture, and the task type goes on without.
     has_vision = True
 
-    def __init__(self, client: httpx.AsyncClient, *, model: str | None = None, secret: str = "") -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, *, model: str | None = None, secret: str = "", provider: str = "openai"
+    ) -> None:
         self._client = client
         self._model = model
         self._secret = secret
+        self._provider = provider
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -95,10 +103,17 @@ class OpenAICompatible:
         wanted = {name: value for name, value in body.items() if value is not None}
         content = json.dumps({**wanted, "stream": True, "stream_options": {"include_usage": True}}).encode()
         answer = _Answer(body["model"] or "unknown", self._secret, on_delta)
+        with chatting(self._provider, self._client.base_url, body) as note:
+            await self._exchange(content, answer)
+            completion = answer.completion()
+            note(completion)
+        return completion
+
+    async def _exchange(self, content: bytes, answer: _Answer) -> None:
+        """Send ``content``, and have ``answer`` read what comes. Raises as ``generate`` does."""
+        headers = {"Content-Type": "application/json", **outgoing()}
         try:
-            async with self._client.stream(
-                "POST", "chat/completions", content=content, headers={"Content-Type": "application/json"}
-            ) as response:
+            async with self._client.stream("POST", "chat/completions", content=content, headers=headers) as response:
                 await self._raise_for_status(response)
                 await answer.read(response)
         except httpx.HTTPError as error:
@@ -106,7 +121,6 @@ class OpenAICompatible:
         except (MalformedStream, ValidationError) as error:
             # Without its cause: a validation error quotes what it read, and that is the user's.
             raise ProviderUnavailable(f"the AI provider's answer makes no sense: {type(error).__name__}") from None
-        return answer.completion()
 
     async def _raise_for_status(self, response: httpx.Response) -> None:
         if response.is_success:

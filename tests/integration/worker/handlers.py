@@ -15,6 +15,7 @@ from shared.domain.errors import Fatal, ProviderUnavailable, Retry
 from shared.domain.retry import ByError, Exponential, Never
 from shared.domain.run import BlockingRun, Run
 from shared.registry import Registry
+from shared.telemetry.current import outgoing
 
 
 class Given(TaskModel):
@@ -72,6 +73,7 @@ RETURNED: dict[str, Callable[[], object]] = {
     "circle": circle,
     "huge": lambda: Output(value="x" * 1_100_000),
     "unreadable": Unreadable,
+    "trace": lambda: Output(value=outgoing()),
 }
 
 
