@@ -84,7 +84,7 @@ async def test_a_running_task_shows_its_progress_and_is_cancelled(desk: Desk, cl
     await expect(desk.page.locator(".card header .badge").first).to_have_text("Cancelled")
     await desk.button("Retry").click()
     await desk.toast("It waits again")
-    await expect(desk.page.get_by_text("Generation")).to_be_visible()
+    await expect(desk.page.get_by_text("Generation", exact=True)).to_be_visible()
     await client.cancel(task.id)
     await expect(desk.page.locator(".card header .badge").first).to_have_text("Cancelled")
 
