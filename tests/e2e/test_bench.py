@@ -62,5 +62,5 @@ async def test_ours_stands_beside_no_other_where_none_is_named(processes: Proces
     assert "FAILED" not in compared.output
     (row,) = (line for line in compared.lines if line.startswith("| ours |") and "this tree" not in line)
     figures = [cell.strip() for cell in row.strip("| ").split("|")[1:]]
-    assert len(figures) == 7
+    assert len(figures) == 8
     assert all(re.fullmatch(NUMBER, figure) for figure in figures), row

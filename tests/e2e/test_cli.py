@@ -17,7 +17,9 @@ CLI = (sys.executable, "-c", "from service.cli.main import main; main()")
 
 
 def env_of(service: Service, **more: str) -> dict[str, str]:
-    return {**os.environ, "TASKRUNNER_URL": service.url, **more}
+    # Without the size of a terminal that is not there: readline, loaded by who starts the tests, leaves one behind.
+    own = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    return {**own, "TASKRUNNER_URL": service.url, **more}
 
 
 async def taskrunner(service: Service, *arguments: str, **variables: str) -> str:
