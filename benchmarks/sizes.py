@@ -7,6 +7,7 @@ the real schema; claims go the worker's way, over a lane.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -22,6 +23,7 @@ from benchmarks.peers.catalogue import SLOTS
 from benchmarks.race import Tell, Track
 from benchmarks.rows import WORKER, Rows
 from benchmarks.stage import DATABASE, Stage, plain
+from shared.children import end
 from shared.db.migrate import upgrade
 from shared.db.session import Database
 from shared.db.statements import claim
@@ -31,6 +33,7 @@ ROUNDS, CLAIMS, CLAIM_SIZE = 8, 10, 10
 """Each round claims so often of each size. One more goes before them and is not counted: the first touch of a page
 after a checkpoint writes all of it."""
 GET_CONNECTIONS = 16
+BEAT_S = 1.0
 EVERY, NEWEST = "true", "n >= {last} - 2000"
 INSERT = """
     INSERT INTO tasks (id, tenant_id, type, queue, priority, status, version, attempt, max_attempts, timeout, input,
@@ -133,10 +136,22 @@ async def _opened(stage: Stage, size: int) -> AsyncIterator[Arm]:
             arm = Arm(connection, db, api, await connection.fetchval("SELECT id FROM tasks ORDER BY id LIMIT 1"))
             async with db.autocommit() as session:
                 await session.execute(text(WORKER), {"id": arm.who.worker_id})
-            yield arm
+            beating = asyncio.create_task(_beat(arm), name="beat")
+            try:
+                yield arm
+            finally:
+                await end(beating)
     finally:
         await db.close()
         await connection.close(timeout=5)
+
+
+async def _beat(arm: Arm) -> None:
+    """The API watches: whose heart stands still claims nothing more."""
+    while True:
+        async with arm.db.autocommit() as session:
+            await session.execute(text("UPDATE workers SET beat = beat + 1 WHERE id = :id"), {"id": arm.who.worker_id})
+        await asyncio.sleep(BEAT_S)
 
 
 async def _round(arm: Arm, get_s: float) -> None:
