@@ -14,6 +14,7 @@ import orjson
 
 MOST_BYTES = 2_097_152
 """It never lets go of the interpreter: so much takes some 10 ms."""
+LONG_DIGITS = re.compile(rb"\d{19}")
 # A NUL or a lone surrogate can only come escaped: raw ones are a syntax error, or no UTF-8.
 SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 # orjson takes an integer beyond 64 bits for a float, and may take -0 for one.
