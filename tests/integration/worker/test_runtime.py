@@ -96,8 +96,9 @@ async def test_the_health_port_answers(settings: Settings, stores: Stores, monke
             'worker_slots{state="all"} 3.0',
             'store_up{store="postgresql"} 1.0',
             'store_up{store="redis"} 1.0',
-            'chore_turns_total{chore="expire",outcome="failed"} 0.0',
-            'webhook_attempts_total{state="delivered"} 0.0',
+            # Counters belong to the process, which may have served other tests: that they are there counts.
+            'chore_turns_total{chore="expire",outcome="failed"}',
+            'webhook_attempts_total{state="delivered"}',
             'tasks_ended_total{queue="demo_tasks",status="FAILED",type="shout"}',
         ):
             assert f"taskrunner_{sample}" in metrics.text
