@@ -17,7 +17,7 @@ from starlette.types import Scope
 
 from service.strict_json import JSONRefused
 from shared.db.session import is_outage
-from shared.domain.errors import InputRefused, StorageFull, StoreUnavailable, TaskRunnerError
+from shared.domain.errors import InputRefused, StorageFull, StoreUnavailable, TaskRunnerError, bottom_of
 from shared.domain.pointers import pointer
 from shared.logs import get_logger
 
@@ -203,8 +203,7 @@ def _place(location: tuple[int | str, ...], message: str) -> Pointed:
 
 
 def _store_unavailable(error: Exception) -> Problem:
-    cause = _driver_error(error)
-    log.warning("store_unavailable", error=type(cause).__name__)
+    log.warning("store_unavailable", error=type(bottom_of(error)).__name__)
     return Problem(
         "store_unavailable",
         "The database cannot be reached. Nothing was lost: repeat the request.",
@@ -214,13 +213,6 @@ def _store_unavailable(error: Exception) -> Problem:
 
 def _disk_full(detail: str) -> Problem:
     return Problem("storage-full", detail, headers={"Retry-After": DISK_RETRY_AFTER})
-
-
-def _driver_error(error: BaseException) -> BaseException:
-    """The bottom of the chain of causes: what asyncpg itself said."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
 
 
 def _hint(error: TaskRunnerError) -> Mapping[str, str]:

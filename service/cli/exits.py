@@ -78,7 +78,9 @@ def message_of(error: ClientError) -> str:
     """What went wrong, and what to do about it."""
     match error:
         case Unreachable(reason=errors.NOTHING_LISTENS):
-            message = f"cannot reach {error.url}: is it running? start it with: make up"
+            message = (
+                f"cannot reach {error.url}: is it running? make up starts it here; TASKRUNNER_URL says where it is"
+            )
         case Unreachable():
             message = f"{error} (TASKRUNNER_URL names the service)"
         case WaitTimedOut():

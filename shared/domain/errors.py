@@ -165,6 +165,23 @@ class RateLimited(ProviderUnavailable):
     code = "rate_limited"
 
 
+def bottom_of(error: BaseException) -> BaseException:
+    """Where the chain of causes begins: what a driver said itself. A time-out is one, not the cancel it is made of."""
+    while error.__cause__ is not None and not isinstance(error, TimeoutError):
+        error = error.__cause__
+    return error
+
+
+def why_unavailable(error: StoreUnavailable) -> str:
+    """One line for whoever starts a process: what the driver said, and what to look at. Own words are left alone."""
+    told, bottom = str(error), bottom_of(error)
+    if told != str(StoreUnavailable()):
+        return told
+    said = " ".join(describe(bottom).split()) or "no answer in time"
+    reason = "" if bottom is error else f": {said.rstrip('.')}"
+    return f"{told.rstrip('.')}{reason}. Is DATABASE_URL right, and PostgreSQL up?"
+
+
 def describe(value: Any, limit: int = 2_000) -> str:
     """A message fit for a row and a log: no NUL, no lone surrogate, bounded length."""
     try:

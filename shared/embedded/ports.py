@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from shared.domain.errors import ConfigurationError
@@ -34,5 +35,6 @@ def bound_socket(port: int, what: str, host: str = LOOPBACK) -> socket.socket:
     except OSError as error:
         holder.close()
         reason = (error.strerror or str(error)).lower()
-        raise ConfigurationError(f"{what} cannot listen on {host}:{port}: {reason}") from None
+        advice = " (end what listens there, or take another port)" if error.errno == errno.EADDRINUSE else ""
+        raise ConfigurationError(f"{what} cannot listen on {host}:{port}: {reason}{advice}") from None
     return holder

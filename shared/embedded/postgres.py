@@ -46,7 +46,9 @@ class Postgres:
         """Create the cluster once; refuse a port that is taken and data a live server works on."""
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if pid := running_on(self._cluster, self._cluster / "postmaster.pid"):
-            raise ConfigurationError(f"PostgreSQL is already running on this data: {self.data_dir} (pid {pid})")
+            raise ConfigurationError(
+                f"PostgreSQL is already running on this data: {self.data_dir} (pid {pid}): end it first"
+            )
         require_free(self.port, "PostgreSQL")
         if not self._cluster.exists():
             self._create()

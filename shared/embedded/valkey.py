@@ -36,7 +36,9 @@ class Valkey:
         """Write the configuration; refuse a port that is taken and data a live server works on."""
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if pid := running_on(self._store, self._pid_file):
-            raise ConfigurationError(f"Valkey is already running on this data: {self.data_dir} (pid {pid})")
+            raise ConfigurationError(
+                f"Valkey is already running on this data: {self.data_dir} (pid {pid}): end it first"
+            )
         require_free(self.port, "Valkey")
         give(self._store)
         write_private(self._configuration, self._directives())

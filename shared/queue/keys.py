@@ -88,6 +88,8 @@ def keyed_hash(settings: Settings, secret: str) -> bytes:
     Raises: ConfigurationError where that setting is missing.
     """
     if settings.secret_key is None:
-        raise ConfigurationError("TASKRUNNER_SECRET_KEY: needed as soon as API keys are used")
+        raise ConfigurationError(
+            "TASKRUNNER_SECRET_KEY: needed as soon as API keys are used (openssl rand -hex 32 makes one)"
+        )
     key = hashlib.sha256(settings.secret_key.get_secret_value().encode()).digest()
     return hashlib.blake2b(secret.encode(), key=key, digest_size=32).digest()

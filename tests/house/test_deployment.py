@@ -9,14 +9,16 @@ from importlib.metadata import requires
 import yaml
 from packaging.requirements import Requirement
 
+from service.cli.process.plan import WORKER_EXTRA_GRACE_S
 from shared.settings import UNPREFIXED, Settings
+from tests.house.pages import page
 from tests.house.tree import ROOT
+from worker.executions import ABANDON_SECONDS, GIVE_BACK_SECONDS
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
 SERVICES = yaml.safe_load(COMPOSE)["services"]
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
-CANCEL_GRACE_SECONDS = 5
 VARIABLES = {
     name.upper() if name.upper() in UNPREFIXED else f"TASKRUNNER_{name.upper()}" for name in Settings.model_fields
 }
@@ -76,13 +78,16 @@ def test_every_setting_named_is_one() -> None:
 
 
 def test_a_worker_has_longer_to_stop_than_its_tasks() -> None:
-    grace = Settings.model_fields["shutdown_grace"].default + CANCEL_GRACE_SECONDS
+    extra = GIVE_BACK_SECONDS + ABANDON_SECONDS
+    grace = Settings.model_fields["shutdown_grace"].default + extra
     worker = f"stop_grace_period: {SERVICES['worker']['stop_grace_period']}"
     unit = (ROOT / "deploy/systemd/taskrunner-worker@.service").read_text(encoding="utf-8")
     for pattern, text in ((r"stop_grace_period: (\d+)s", worker), (r"TimeoutStopSec=(\d+)", unit)):
         match = re.search(pattern, text)
         assert match
         assert int(match[1]) > grace
+    assert extra < WORKER_EXTRA_GRACE_S
+    assert f"grace: {WORKER_EXTRA_GRACE_S:.0f} seconds more" in " ".join(page("docs/deployment.md").text.split())
 
 
 def test_workers_scale() -> None:

@@ -19,7 +19,7 @@ import uvloop
 from arq.connections import RedisSettings
 
 from shared.broker.keys import TASK_FUNCTION
-from shared.domain.errors import ConfigurationError, StoreUnavailable
+from shared.domain.errors import ConfigurationError, StoreUnavailable, why_unavailable
 from shared.heap import leave_to_the_process
 from shared.logs import configure_logs
 from shared.settings import Settings, load_settings
@@ -70,7 +70,7 @@ class TaskWorker(arq.worker.Worker):
             sys.stderr.write(f"taskrunner worker: {error}\n")
             raise SystemExit(2) from None
         except StoreUnavailable as error:
-            sys.stderr.write(f"taskrunner worker: {error} Is DATABASE_URL right, and PostgreSQL up?\n")
+            sys.stderr.write(f"taskrunner worker: {why_unavailable(error)}\n")
             raise SystemExit(EXIT_UNREACHABLE) from None
         finally:
             self.loop.close()

@@ -15,7 +15,7 @@ from typing import Annotated, ParamSpec
 
 import typer
 
-from shared.domain.errors import ConfigurationError, StoreUnavailable
+from shared.domain.errors import ConfigurationError, StoreUnavailable, why_unavailable
 
 P = ParamSpec("P")
 
@@ -91,7 +91,7 @@ def with_one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
             print(f"taskrunner: {error}", file=sys.stderr)
             raise typer.Exit(2) from None
         except StoreUnavailable as error:
-            print(f"taskrunner: {error}", file=sys.stderr)
+            print(f"taskrunner: {why_unavailable(error)}", file=sys.stderr)
             raise typer.Exit(5) from None
 
     return run

@@ -27,7 +27,9 @@ def locked(data_dir: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             owner = lock.read().strip() or "unknown"
-            raise ConfigurationError(f"taskrunner up runs on {data_dir} already (pid {owner})") from None
+            raise ConfigurationError(
+                f"taskrunner up runs on {data_dir} already (pid {owner}): stop it, or name another --data-dir"
+            ) from None
         lock.truncate()
         lock.write(str(os.getpid()))
         lock.flush()

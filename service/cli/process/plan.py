@@ -26,6 +26,8 @@ from shared.settings import Settings, load_settings
 
 SERVER_GRACE_S = 20.0
 EXTRA_GRACE_S = 5.0
+WORKER_EXTRA_GRACE_S = 15.0
+"""Past its own grace a worker gives back what still runs, and ends what does not end by itself."""
 # A PostgreSQL that was killed may hold its shared memory for a moment after.
 SERVER_STARTS = 5
 SPARE_CONNECTIONS = 40
@@ -179,6 +181,6 @@ class Plan:
             argv=tethered(worker_command(), signal.SIGKILL),
             env={**self._env, **own, **message.env},
             ready=message.heard,
-            grace=self._settings.shutdown_grace + EXTRA_GRACE_S,
+            grace=self._settings.shutdown_grace + WORKER_EXTRA_GRACE_S,
             successor=partial(self._worker, number),
         )

@@ -59,7 +59,8 @@ def test_an_absent_service_exits_5_and_says_how_to_start_it(run: Runner, monkeyp
     monkeypatch.setenv("TASKRUNNER_URL", "http://127.0.0.1:9")
     ran = run("list")
     assert ran.code == 5
-    assert ran.err == "taskrunner: cannot reach http://127.0.0.1:9: is it running? start it with: make up\n"
+    advice = "is it running? make up starts it here; TASKRUNNER_URL says where it is"
+    assert ran.err == f"taskrunner: cannot reach http://127.0.0.1:9: {advice}\n"
 
 
 def test_another_server_at_the_address_exits_5(api: FakeApi, run: Runner) -> None:
