@@ -1,6 +1,6 @@
 """PostgreSQL from a pip wheel, of which only the programs ``initdb`` and ``postgres`` are used.
 
-Why this wheel and not another: docs/design/embedded-postgresql.md.
+Why this wheel and not another: docs/design/0015-embedded-postgresql.md.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ in-progress keys and pickled payloads are not used, and nothing in Redis lives a
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sys
 import threading
@@ -21,7 +20,7 @@ from arq.connections import RedisSettings
 from shared.broker.keys import TASK_FUNCTION
 from shared.domain.errors import ConfigurationError, StoreUnavailable, why_unavailable
 from shared.heap import leave_to_the_process
-from shared.logs import configure_logs
+from shared.logs import configure_logs, get_logger
 from shared.settings import Settings, load_settings
 from worker.runtime import Runtime
 from worker.vitals import DeclaredDead
@@ -31,6 +30,7 @@ EXIT_DECLARED_DEAD = 75
 """EX_TEMPFAIL: the supervisor should start another."""
 LAST_SECONDS = 5.0
 """For a worker that was declared dead to end in order."""
+log = get_logger("worker")
 
 
 class TaskWorker(arq.worker.Worker):
@@ -89,7 +89,7 @@ class TaskWorker(arq.worker.Worker):
 
     def handle_sig(self, signum: Signals) -> None:
         """The first signal drains within the grace; a second one releases what still runs at once."""
-        logging.getLogger("worker").info("signal_received %s", Signals(signum).name)
+        log.info("signal_received", signal=Signals(signum).name)
         if self._runtime is None:
             raise SystemExit(0)
         self._runtime.drain()
