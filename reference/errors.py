@@ -33,6 +33,7 @@ TASKS = {
     EXPIRED.type: "It was not started before its `expires_at`.",
     "TimeoutError": "An attempt did not end within its `timeout`, or something in it timed out.",
     INVALID_INPUT: "The stored input does not fit the type: the code has changed since, or a workflow made it.",
+    "invalid_reference": "A reference in its input leads to nothing in what another node of its workflow gave.",
     "result_too_large": "The result is over 1 MiB: write it to a file, and return its id.",
     "unstorable": "PostgreSQL cannot hold the result.",
     "poison": "Its own process died under it twice: it ran out of memory, or crashed the interpreter.",

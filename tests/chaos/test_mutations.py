@@ -618,8 +618,6 @@ GUARDS = [
     *SCHEDULES,
     *OPERATIONS,
     *WEBHOOKS,
-    *BULK_VERBS,
-    *UNIQUE,
     *KEYS,
     *LIMITS,
     *WORKFLOWS,

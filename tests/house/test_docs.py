@@ -14,18 +14,23 @@ from typer.core import TyperGroup
 from service.app import build
 from service.cli.exits import ExitCode
 from service.cli.main import app
+from service.problems import KNOWN
 from shared.domain.states import MOVES
 from shared.registry import discover
 from shared.settings import UNPREFIXED, Settings
-from tests.house.pages import Page, page, pages
+from tests.house.pages import INLINE, Page, page, pages
 from tests.house.tree import ROOT
 
 LANGUAGES = {"bash", "console", "python", "json", "text", "toml", "dockerfile", "sql", "ini", "nginx", "caddyfile"}
 OTHER_VARIABLES = {"TASKRUNNER_URL", "TASKRUNNER_API_KEY"}
-OUR_PATH = re.compile(r"(?<![\w./-])(?:service|worker|shared|tests|docs|deploy)/[\w./@-]*")
+OF_COMPOSE = {"TASKRUNNER_TAG"}
+OUR_PATH = re.compile(r"(?<![\w./-])(?:service|worker|shared|tests|docs|deploy|benchmarks|reference)/[\w./@-]*")
 ROOT_FILE = re.compile(r"(?:[\w-]+|\.env)\.(?:toml|yaml|lock|example)|Makefile|Dockerfile")
 OPTION = re.compile(r"--[a-z][a-z-]+")
 ROUTE = re.compile(r"`(GET|POST|PATCH|DELETE) (/[\w/{}-]+)`")
+COMMAND = re.compile(r"\btaskrunner ([a-z]+)\b(?: ([a-z]+)\b)?([^|&]*)")
+REFUSAL = re.compile(r"\b([45]\d\d) `([a-z_-]+)`")
+NUMBERED = re.compile(r"docs/design/(\d{4})-[a-z-]+\.md")
 
 
 @pytest.fixture(params=pages(), ids=lambda page: page.name)
@@ -34,18 +39,16 @@ def each(request: pytest.FixtureRequest) -> Page:
     return chosen
 
 
-def commands() -> dict[str, set[str]]:
-    """The options of every command of ``taskrunner``."""
+@cache
+def commands() -> dict[str, Any]:
+    """Every command of ``taskrunner``; a group has its own in ``commands``."""
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
-    return {name: options(command) for name, command in group.commands.items()}
+    return dict(group.commands)
 
 
 def options(command: Any) -> set[str]:
-    """Of a group: those of any command in it."""
-    own = {"--help"}.union(*(parameter.opts for parameter in command.params))
-    inner = command.commands.values() if isinstance(command, TyperGroup) else ()
-    return own.union(*(options(one) for one in inner))
+    return {"--help"}.union(*(parameter.opts for parameter in command.params))
 
 
 def variable_of(setting: str) -> str:
@@ -59,15 +62,18 @@ def test_make_targets_exist(each: Page) -> None:
 
 
 def test_commands_and_their_options_exist(each: Page) -> None:
-    known = commands()
     for code in each.code:
-        for name, rest in re.findall(r"\btaskrunner ([a-z]+)\b([^|&]*)", code):
-            assert name in known, code
-            assert set(OPTION.findall(rest)) - known[name] == set(), code
+        for name, second, rest in COMMAND.findall(code):
+            assert name in commands(), code
+            command = commands()[name]
+            if second and isinstance(command, TyperGroup):
+                assert second in command.commands, code
+                command = command.commands[second]
+            assert set(OPTION.findall(rest)) - options(command) == set(), code
 
 
 def test_settings_exist(each: Page) -> None:
-    known = {variable_of(name) for name in Settings.model_fields} | OTHER_VARIABLES
+    known = {variable_of(name) for name in Settings.model_fields} | OTHER_VARIABLES | OF_COMPOSE
     assert set(re.findall(r"\bTASKRUNNER_[A-Z_]+\b", each.text)) - known == set()
 
 
@@ -85,6 +91,24 @@ def test_links_lead_somewhere(each: Page) -> None:
         found = (each.path.parent / target).resolve() if target else each.path
         assert found.exists(), link
         assert not anchor or anchor in Page(found).anchors, link
+
+
+def test_problems_exist(each: Page) -> None:
+    known = {(str(status), code) for code, (status, _) in KNOWN.items()}
+    assert set(REFUSAL.findall(each.prose)) - known == set()
+
+
+def test_a_page_of_the_design_has_one_number_in_its_name_and_its_title() -> None:
+    design = [each for each in pages() if each.path.parent.name == "design"]
+    numbers = [match[1] for each in design if (match := NUMBERED.fullmatch(each.name))]
+    assert numbers == [f"{number:04}" for number in range(1, len(design) + 1)]
+    assert [each.text[2:6] for each in design] == numbers
+
+
+def test_every_folder_is_explained_to_those_who_change_it() -> None:
+    explained = {code.rstrip("/") for row in page("docs/development.md").rows for code in INLINE.findall(row[0])}
+    folders = [path for parent in (ROOT, ROOT / "tests") for path in parent.iterdir() if any(path.glob("__init__.py"))]
+    assert {path.relative_to(ROOT).as_posix() for path in folders} - explained - {"shared"} == set()
 
 
 def test_every_page_is_in_the_index() -> None:

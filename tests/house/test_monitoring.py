@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.house.pages import page
+from shared.domain.states import AttemptOutcome
+from shared.domain.webhooks import DeliveryState
+from tests.house.pages import INLINE, page
 from tests.house.tree import ROOT
 
 DEPLOY = ROOT / "deploy"
+METRICS = page("docs/metrics.md")
 OURS = re.compile(r"\btaskrunner_(\w+)")
 HISTOGRAM = re.compile(r"_(?:bucket|sum|count)$")
 SEVERITIES = {"critical", "warning", "info"}
@@ -34,7 +37,7 @@ PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 def documented() -> set[str]:
     """Metrics in the table of docs/metrics.md, a histogram by each of its series."""
     names: set[str] = set()
-    for row in page("docs/metrics.md").rows:
+    for row in METRICS.rows:
         found = re.findall(r"`(\w+)`", row[0])
         suffixes = ("_bucket", "_sum", "_count") if row[3].startswith("histogram") else ("",)
         names |= {name + suffix for name in found for suffix in suffixes}
@@ -50,6 +53,12 @@ def test_what_rules_and_dashboard_ask_for_is_documented() -> None:
     assert {HISTOGRAM.sub("", name) for name in known} - {HISTOGRAM.sub("", name) for name in asked} == set(), (
         "a metric that nobody looks at"
     )
+
+
+def test_what_a_run_and_a_webhook_may_come_to_is_documented() -> None:
+    words = {row[0].strip("`"): set(re.findall(r"[a-z_]+", " ".join(INLINE.findall(row[3])))) for row in METRICS.rows}
+    assert words["task_runs_total"] == {*AttemptOutcome, "poison"} - {AttemptOutcome.RUNNING}
+    assert words["webhook_attempts_total"] == {*DeliveryState, "overtaken"}
 
 
 @pytest.mark.parametrize("name", sorted(ALERTS))

@@ -12,6 +12,7 @@ import pytest
 import typer.main
 from typer.core import TyperGroup
 
+from reference import errors
 from reference import pages as made
 from reference.advice import ADVICE
 from reference.settings import API, MORE, WORKER
@@ -118,6 +119,12 @@ def test_where_a_setting_sends_its_readers_on_is_a_setting() -> None:
 def test_every_problem_comes_with_advice() -> None:
     assert ADVICE.keys() == KNOWN.keys()
     assert [code for code, (when, what) in ADVICE.items() if not (when and what)] == []
+
+
+def test_every_type_of_an_error_that_we_write_into_a_task_is_explained() -> None:
+    text = "\n".join(module.text for module in modules("shared", "worker"))
+    written = set(re.findall(r"""TaskError\("(\w+)"|jsonb_build_object\('type', '(\w+)'""", text))
+    assert {one or other for one, other in written} - errors.TASKS.keys() == set()
 
 
 def test_every_verb_of_the_client_says_what_it_does() -> None:
