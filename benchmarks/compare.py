@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -18,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import engine, growth, report, results, sizes, stage, whole, written
+from benchmarks import browser, engine, growth, report, results, sizes, stage, whole, written
 from benchmarks.growth import QUICK, Reach
 from benchmarks.peers.catalogue import OURS, Peer, chosen
 from benchmarks.race import Distance, Track, race
@@ -27,10 +28,10 @@ from benchmarks.services.catalogue import Service
 from benchmarks.stage import Stage
 from benchmarks.venvs import environment
 
-PARTS = ("peers", "services", "engine", "growth")
+PARTS = ("peers", "services", "engine", "growth", "browser")
 PEERS_S, SERVICES_S, GROWTH_S = 390.0, 150.0, 900.0
 """No further round begins that would end after this; growth is given up."""
-CROWDS = ("arq", "pgqueuer 100")
+CROWDS = ("arq", growth.BESIDE)
 """Besides ours: those whose rate by number of workers is worth the time."""
 
 
@@ -79,6 +80,7 @@ class Run:
             "services": self._tour,
             "engine": self._engine,
             "growth": self._growth,
+            "browser": self._browser,
         }
         found: dict[str, Any] = {}
         try:
@@ -130,6 +132,13 @@ class Run:
             found["long_run"] = results.document({OURS.name: long_run})[OURS.name]
             found["waiting"] = results.document(await sizes.waiting(self._stage, reach.waiting, reach.get_s, self.tell))
             found["history"] = results.document(await sizes.history(self._stage, reach.rows, reach.get_s, self.tell))
+
+    async def _browser(self, found: dict[str, Any]) -> None:
+        track = Track()
+        for late_ms in await browser.late_ms(self._stage, self._scale.rounds, self.tell):
+            track.note("late_p50", statistics.median(late_ms))
+            track.note("late_p99", statistics.quantiles(late_ms, n=100, method="inclusive")[98])
+        found["tracks"] = results.document({OURS.name: track})
 
     def _distance(self, seconds: float) -> Distance:
         scale = self._scale

@@ -13,9 +13,11 @@ from benchmarks.race import Tell, Track, crowd
 from benchmarks.stage import Stage
 from benchmarks.venvs import environment as python_of
 
-IDLE_S = 10.0
+CALM_S, IDLE_S = 30.0, 30.0
+"""What a worker asks on its way up is not what an idle one asks: every chore has had its first turn by then."""
 COMPARED = (2, 8)
-"""Workers whose rates are compared: measured in each repeat."""
+"""Workers whose rates are compared, ours and another's in turn: measured in each repeat."""
+BESIDE = "pgqueuer 100"
 
 
 @dataclass(frozen=True)
@@ -25,29 +27,37 @@ class Reach:
     waiting: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     rows: tuple[int, ...] = (10_000, 100_000, 1_000_000, 5_000_000)
     workers: tuple[int, ...] = (1, 2, 4, 8)
-    workers_tasks: int = 25_000
+    workers_tasks: int = 40_000
+    workers_repeats: int = 5
     memory_tasks: int = 200_000
     repeats: int = 2
     get_s: float = 6.0
 
 
-QUICK = Reach((1_000, 100_000), (10_000, 500_000), (2, 8), 20_000, 50_000, 1, 3.0)
+QUICK = Reach((1_000, 100_000), (10_000, 500_000), (2, 8), 20_000, 1, 50_000, 1, 3.0)
 
 
 async def workers(stage: Stage, peers: Sequence[Peer], reach: Reach, tell: Tell) -> dict[str, dict[int, Track]]:
-    """The rate of a drain by the number of workers."""
+    """The rate of a drain by the number of workers, each number once; those that are compared in every repeat."""
     tracks: dict[str, dict[int, Track]] = {}
-    for repeat in range(reach.repeats):
-        for peer in peers if repeat == 0 else (OURS,):
+    for repeat in range(reach.workers_repeats):
+        for peer in peers:
             python = await python_of(peer.environment, peer.packages, tell)
-            count = reach.workers_tasks if peer is OURS else peer.drain
-            ours = reach.workers if repeat == 0 else COMPARED
-            for number in ours if peer is OURS else (1, 8):
+            count = reach.workers_tasks if peer.is_durable else peer.drain
+            for number in _numbers(peer, reach, repeat):
                 tell(f"{number} workers: {peer.name}")
                 lap = await crowd(stage, peer, python, number, count, 10.0)
                 for name, values in lap.figures.items():
                     tracks.setdefault(peer.name, {}).setdefault(number, Track()).note(name, values[0])
     return tracks
+
+
+def _numbers(peer: Peer, reach: Reach, repeat: int) -> Sequence[int]:
+    if repeat == 0 and peer is OURS:
+        return reach.workers
+    if peer.name in (OURS.name, BESIDE):
+        return COMPARED
+    return (1, 8) if repeat == 0 else ()
 
 
 async def long_run(stage: Stage, python: Path, reach: Reach, tell: Tell) -> Track:
@@ -56,6 +66,7 @@ async def long_run(stage: Stage, python: Path, reach: Reach, tell: Tell) -> Trac
     async with stage.fresh(OURS, python) as play, play.workers() as crew:
         tell("an idle worker")
         await crew.calm()
+        await asyncio.sleep(CALM_S)
         track.note("memory_mib", crew.memory_mib)
         redis_before, sql_before = await stage.commands(), await stage.statements()
         await asyncio.sleep(IDLE_S)

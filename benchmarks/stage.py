@@ -22,7 +22,7 @@ import psutil
 import redis.asyncio
 
 from benchmarks.ground import DURABLE, ROOT, environment, running, stores
-from benchmarks.peers.catalogue import SLOTS, Peer
+from benchmarks.peers.catalogue import Peer
 from benchmarks.peers.ledger import FOLDER, Ledger
 from shared.embedded.tether import tethered
 
@@ -209,11 +209,11 @@ def plain(url: str) -> str:
 
 def _environment(stage: Stage, peer: Peer) -> Mapping[str, str]:
     """Ours reads its own variables, an adapter those of ``protocol``."""
-    own = environment(stage.database_url, stage.redis_url, stage.folder, SLOTS)
+    own = environment(stage.database_url, stage.redis_url, stage.folder, peer.slots)
     return own | {
         "PYTHONPATH": str(ROOT),
         FOLDER: str(stage.ledger.folder),
-        "BENCH_SLOTS": str(SLOTS),
+        "BENCH_SLOTS": str(peer.slots),
         "BENCH_VARIANT": peer.variant,
         "BENCH_REDIS": stage.redis_url,
         "BENCH_POSTGRES": plain(stage.database_url),

@@ -10,10 +10,10 @@ from typing import Any
 from benchmarks.results import Tracks, median, ratio, values
 
 Parts = Mapping[str, Mapping[str, Any]]
-"""``peers``, ``services``, ``engine``, ``growth``: those that were measured."""
+"""``peers``, ``services``, ``engine``, ``growth``, ``browser``: those that were measured."""
 ENGINE = {100: (12.0, 0.03), 10: (8.0, 0.25)}
 """By slots: times arq's rate, and round trips a job."""
-OURS, CELERY, EMPTY = "ours", "FastAPI + Celery", "empty FastAPI"
+OURS, OURS_200, CELERY, EMPTY = "ours", "ours 200", "FastAPI + Celery", "empty FastAPI"
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,18 @@ def targets(parts: Parts) -> Iterator[Target]:
     yield from _engine(parts.get("engine", {}).get("tracks", {}))
     yield from _services(parts.get("services", {}).get("tracks", {}))
     yield from _growth(parts.get("growth", {}))
+    yield from _browser(parts.get("browser", {}).get("tracks", {}))
 
 
 def _drain(tracks: Tracks) -> Iterator[Target]:
-    others = {name: ratio(tracks, "drain", OURS, name) for name in tracks if name != OURS}
-    known = {name: value for name, value in others.items() if value is not None}
-    nearest = min(known, key=lambda name: known[name], default=None)
-    figure = "drain of no-op tasks, each state committed"
-    yield _least(figure, 1.0, known.get(nearest or ""), f"of the next, {nearest}")
-    yield _least(figure, 8.5, known.get("arq"), "of arq")
+    figure, by_hundreds = "drain of no-op tasks, each state committed", "pgqueuer 100"
+    others = (name for name in tracks if not name.startswith(OURS) and name != by_hundreds)
+    ahead = {name: value for name in others if (value := ratio(tracks, "drain", OURS, name)) is not None}
+    nearest = min(ahead, key=lambda name: ahead[name], default=None)
+    yield _least(figure, 1.0, ahead.get(nearest or ""), f"of the next, {nearest}")
+    yield _least(figure, 8.5, ahead.get("arq"), "of arq")
+    for ours, how in ((OURS, "claims of 50"), (OURS_200, "claims of 100")):
+        yield _least(f"{figure}, {how}", 1.0, ratio(tracks, "drain", ours, by_hundreds), f"of {by_hundreds}")
 
 
 def _pick_up(tracks: Tracks) -> Iterator[Target]:
@@ -81,8 +84,7 @@ def _growth(growth: Mapping[str, Any]) -> Iterator[Target]:
             grown = _grown(tracks, figure)
             yield _most(f"{name}, {span}", 1.2, grown, " × the smallest size's")
     crowd: Tracks = growth.get("workers", {}).get(OURS, {})
-    eight, two = median(crowd, "8", "drain"), median(crowd, "2", "drain")
-    yield _least("drain by 8 workers", 0.9, eight / two if eight and two else None, "of 2 workers'")
+    yield _least("drain by 8 workers", 0.9, ratio(crowd, "drain", "8", "2"), "of 2 workers'")
     long_run: Tracks = {OURS: growth.get("long_run", {})}
     yield _most("idle worker, Redis commands", 10.0, median(long_run, OURS, "redis_commands_s"), "/s")
     yield _most("idle worker, PostgreSQL statements", 5.0, median(long_run, OURS, "statements_s"), "/s")
@@ -91,6 +93,11 @@ def _growth(growth: Mapping[str, Any]) -> Iterator[Target]:
     yield _most(
         "worker's memory, last quarter of many tasks", 1.1, memory[-1] / memory[1] if memory else None, " × the first's"
     )
+
+
+def _browser(tracks: Tracks) -> Iterator[Target]:
+    late = median(tracks, OURS, "late_p50")
+    yield _most("event (progress, token), handler → browser, p50", 10.0, late, " ms")
 
 
 def _grown(tracks: Tracks, figure: str) -> float | None:

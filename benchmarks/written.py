@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import Tracks, median, saved, values
+from benchmarks.results import Tracks, median, ratio, saved, values
 from benchmarks.targets import targets
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-PARTS = ("ours", "peers", "services", "engine", "growth")
+PARTS = ("ours", "peers", "services", "engine", "growth", "browser")
 BAR = 40
 SIGNS = {True: "reached", False: "**missed**", None: "–"}
 PEER_COLUMNS = (
@@ -38,6 +38,7 @@ SERVICE_COLUMNS = (
     ("batch", "batch, tasks/s"),
 )
 ENGINE_COLUMNS = (("rate", "jobs/s"), ("round_trips", "round trips a job"), ("cpu_us", "CPU, µs a job"))
+BROWSER_COLUMNS = (("late_p50", "p50, ms"), ("late_p99", "p99, ms"))
 SIZE_COLUMNS = (
     ("claim_by_order", "claim of ten by order, ms"),
     ("claim_by_ids", "by hint, ms"),
@@ -67,7 +68,11 @@ METHOD = """\
 - The engine alone: no-op arq functions on Valkey, by stock arq and by ours from the same keys, both under uvloop.
 - Growth: rows made by `generate_series` in the real schema; the sizes stand side by side, each in a database of its
   own, and are measured in turn, round after round; claims go over a lane, as a worker's do. Of many rows the newest
-  two thousand wait. Several workers are all up before a drain begins.
+  two thousand wait. Several workers are all up before a drain begins; PgQueuer's drain in turn with ours, as what a
+  machine of few cores gives many processes depends on its caches more than on the queue. An idle worker is asked half a
+  minute after its start.
+- Events in a browser: a task says the time, as tokens and as progress; an EventSource in headless chromium compares it
+  with its own clock. One API, one worker, the browser on the same cores.
 """
 
 
@@ -86,6 +91,7 @@ def page(parts: Mapping[str, Any]) -> str:
         _section("As whole services", _services(parts["services"])) if "services" in parts else "",
         _section("The engine alone", _engine(parts["engine"])) if "engine" in parts else "",
         _section("Growth", _growth(parts["growth"])) if "growth" in parts else "",
+        _section("Events in a browser", _browser(parts["browser"])) if "browser" in parts else "",
         _section("Beside its own yardsticks", _ours(parts["ours"])) if "ours" in parts else "",
     ]
     return "\n".join(section for section in sections if section)
@@ -152,10 +158,21 @@ def _growth(part: Mapping[str, Any]) -> Iterator[str]:
     for name, by_number in part.get("workers", {}).items():
         rates = {f"{number} workers": median(by_number, number, "drain") for number in by_number}
         yield from (f"{name}, drained tasks a second:", *bars(rates, set(rates)), "")
+        if kept := ratio(by_number, "drain", "8", "2"):
+            rounds = len(values(by_number, "8", "drain"))
+            yield from (f"8 workers beside 2, median of {rounds} rounds: {number(kept)} ×.", "")
     memory = part.get("long_run", {}).get("figures", {}).get("memory_mib", [])
     if memory:
         tasks, shown = part["reach"]["memory_tasks"], ", ".join(map(number, memory))
         yield f"A worker's memory, idle and after each quarter of {tasks:,} tasks, MiB: {shown}."
+
+
+def _browser(part: Mapping[str, Any]) -> Iterator[str]:
+    yield from _where(part)
+    tracks: Tracks = part.get("tracks", {})
+    yield from table(
+        ("handler → page", *(label for _, label in BROWSER_COLUMNS)), _figures(tracks, tracks, BROWSER_COLUMNS)
+    )
 
 
 def _ours(part: Mapping[str, Any]) -> Iterator[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SLOTS = 100
-"""Of a worker that runs coroutines. Threads and children are as many as the library starts by itself."""
+"""Of a worker that runs coroutines, where nothing else is said.
+
+Threads and children are as many as the library starts by itself.
+"""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Peer:
     settings: str
     keeps: str
     variant: str = ""
+    slots: int = SLOTS
     poll_s: float = 0.02
     """Pauses between pick-ups are spread evenly over so long, so that none keeps step with its poll."""
 
@@ -54,6 +58,8 @@ OURS = Peer(
     settings=f"concurrency {SLOTS}, no recycling",
     keeps="a row for ever: input, each state, attempt, worker, result or error",
 )
+# PgQueuer has no slots, but a batch: half of ours are one claim.
+OURS_200 = replace(OURS, name="ours 200", slots=200, settings="concurrency 200: claims of 100, no recycling")
 # Its command breaks with typer 0.29.
 PGQUEUER = ("pgqueuer[asyncpg,cli]==1.6.0", "asyncpg==0.32.0", "typer==0.16.1")
 PEERS = (
@@ -163,7 +169,7 @@ PEERS = (
         keeps="log rows of its states; no arguments, no result",
     ),
 )
-ALL = (OURS, *PEERS)
+ALL = (OURS, OURS_200, *PEERS)
 
 
 def chosen(names: str | None) -> tuple[Peer, ...]:

@@ -39,6 +39,27 @@ def test_the_nearest_queue_decides_whether_ours_is_ahead() -> None:
     assert (arq.measured, arq.is_reached) == ("10 ×", True)
 
 
+def test_batches_of_a_hundred_stand_beside_batches_of_a_hundred() -> None:
+    drains = {"ours": 900.0, "ours 200": 1_100.0, "arq": 100.0, "pgqueuer 100": 1_000.0}
+    part = peers(**{name: track(drain=[drain]) for name, drain in drains.items()})
+    rows = {one.figure: one for one in targets({"peers": part}) if one.reach.endswith("pgqueuer 100")}
+    assert [(row.measured, row.is_reached) for row in rows.values()] == [("0.9 ×", False), ("1.1 ×", True)]
+
+
+def test_the_rates_of_workers_are_compared_round_by_round() -> None:
+    growth = {"workers": {"ours": document({"2": track(drain=[100, 200, 100]), "8": track(drain=[95, 100, 95])})}}
+    (row,) = (one for one in targets({"growth": growth}) if one.figure == "drain by 8 workers")
+    assert (row.measured, row.is_reached) == ("0.95 ×", True)
+    assert "8 workers beside 2, median of 3 rounds: 0.95 ×." in written.page({"growth": {"where": [], **growth}})
+
+
+def test_events_are_late_by_the_median_of_the_rounds() -> None:
+    part = {"where": ["here"], "tracks": document({"ours": track(late_p50=[3.0, 12.0, 4.0], late_p99=[9.0, 9.0, 9.0])})}
+    (row,) = (one for one in targets({"browser": part}) if one.figure.startswith("event"))
+    assert (row.measured, row.is_reached) == ("4 ms", True)
+    assert "| ours | 4.00 (3.00–12.0) |" in written.page({"browser": part})
+
+
 def test_what_was_not_measured_is_neither_reached_nor_missed() -> None:
     assert {(one.measured, one.is_reached) for one in targets({})} == {("not measured", None)}
 
@@ -67,12 +88,12 @@ def test_a_queue_that_failed_stands_on_the_page_with_its_error() -> None:
 
 def test_a_part_that_failed_as_a_whole_leaves_a_page() -> None:
     failed = {"where": ["here"], "failure": "no disk"}
-    page = written.page(dict.fromkeys(("peers", "services", "engine", "growth"), failed))
-    assert page.count("**failed**: no disk") == 4
+    page = written.page(dict.fromkeys(("peers", "services", "engine", "growth", "browser"), failed))
+    assert page.count("**failed**: no disk") == 5
 
 
 def test_a_library_names_all_of_its_columns() -> None:
-    assert [peer.name for peer in chosen("ours,pgqueuer")] == ["ours", "pgqueuer", "pgqueuer 100"]
+    assert [peer.name for peer in chosen("ours,pgqueuer")] == ["ours", "ours 200", "pgqueuer", "pgqueuer 100"]
     assert chosen(None) == ALL
     with pytest.raises(ValueError, match="unknown: rq"):
         chosen("arq,rq")
