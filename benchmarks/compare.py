@@ -29,7 +29,7 @@ from benchmarks.stage import Stage
 from benchmarks.venvs import environment
 
 PARTS = ("peers", "services", "engine", "growth", "browser")
-PEERS_S, SERVICES_S, GROWTH_S = 390.0, 150.0, 900.0
+PEERS_S, SERVICES_S, GROWTH_S = 600.0, 270.0, 900.0
 """No further round begins that would end after this; growth is given up."""
 CROWDS = ("arq", growth.BESIDE)
 """Besides ours: those whose rate by number of workers is worth the time."""
@@ -47,7 +47,7 @@ class Scale:
     reach: Reach
 
 
-FULL = Scale(rounds=3, share=0.8, pick_ups=80, load_s=2.0, jobs=20_000, reach=Reach())
+FULL = Scale(rounds=5, share=0.8, pick_ups=80, load_s=2.0, jobs=20_000, reach=Reach())
 BRIEF = Scale(rounds=1, share=0.3, pick_ups=24, load_s=1.0, jobs=5_000, reach=QUICK)
 
 

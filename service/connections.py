@@ -15,6 +15,7 @@ from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service import problems
+from service.answer_writer import AnswerWriter
 from service.problems import Problem
 from shared.domain.ids import new_id
 
@@ -92,6 +93,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._made_at = self.loop.time()
+        self._writer = AnswerWriter(transport)
         self._has_place = True
         if not self._room.enter(self, self.connections):  # type: ignore[arg-type] # they are all of this class
             self.abort()
@@ -157,6 +159,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self.running = cycle
+        self._writer.answer(cycle)
         super()._start_asgi_task(cycle, app)
 
     def _give_place(self) -> None:

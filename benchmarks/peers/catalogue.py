@@ -62,7 +62,26 @@ OURS = Peer(
 OURS_200 = replace(OURS, name="ours 200", slots=200, settings="concurrency 200: claims of 100, no recycling")
 # Its command breaks with typer 0.29.
 PGQUEUER = ("pgqueuer[asyncpg,cli]==1.6.0", "asyncpg==0.32.0", "typer==0.16.1")
+# The nearest come first: right behind ours they meet the same moment of the machine.
 PEERS = (
+    Peer(
+        name="pgqueuer 100",
+        packages=PGQUEUER,
+        worker=_module(*("pgqueuer", "run", "benchmarks.peers.pgqueuer:runner", "--batch-size", "100")),
+        left="SELECT count(*) FROM pgqueuer",
+        drain=30_000,
+        settings="batches of 100, tables logged",
+        keeps="log rows of its states; no arguments, no result",
+    ),
+    Peer(
+        name="pgqueuer",
+        packages=PGQUEUER,
+        worker=_module("pgqueuer", "run", "benchmarks.peers.pgqueuer:runner"),
+        left="SELECT count(*) FROM pgqueuer",
+        drain=15_000,
+        settings="batches of 10 (default), tables logged",
+        keeps="log rows of its states; no arguments, no result",
+    ),
     Peer(
         name="arq",
         packages=("arq==0.28.0", "redis[hiredis]==5.3.1"),
@@ -149,24 +168,6 @@ PEERS = (
         drain=1_200,
         settings=f"concurrency {SLOTS}",
         keeps="a row for ever: arguments, state, an event a change; no result",
-    ),
-    Peer(
-        name="pgqueuer",
-        packages=PGQUEUER,
-        worker=_module("pgqueuer", "run", "benchmarks.peers.pgqueuer:runner"),
-        left="SELECT count(*) FROM pgqueuer",
-        drain=15_000,
-        settings="batches of 10 (default), tables logged",
-        keeps="log rows of its states; no arguments, no result",
-    ),
-    Peer(
-        name="pgqueuer 100",
-        packages=PGQUEUER,
-        worker=_module(*("pgqueuer", "run", "benchmarks.peers.pgqueuer:runner", "--batch-size", "100")),
-        left="SELECT count(*) FROM pgqueuer",
-        drain=30_000,
-        settings="batches of 100, tables logged",
-        keeps="log rows of its states; no arguments, no result",
     ),
 )
 ALL = (OURS, OURS_200, *PEERS)

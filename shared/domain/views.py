@@ -32,7 +32,7 @@ def task_path(task: Task) -> str:
 
 
 def task_view(task: Task, *, with_traceback: bool = False, waits_for: str | None = None) -> dict[str, Any]:
-    """A task as API.md shows it. ``waits_for`` says what is missing for a waiting one to start."""
+    """A task as the API shows it. ``waits_for`` says what is missing for a waiting one to start."""
     path = task_path(task)
     view: dict[str, Any] = {"id": task.id, "type": task.type}
     if task.type == TEXT_GENERATION:

@@ -93,7 +93,7 @@ def test_a_part_that_failed_as_a_whole_leaves_a_page() -> None:
 
 
 def test_a_library_names_all_of_its_columns() -> None:
-    assert [peer.name for peer in chosen("ours,pgqueuer")] == ["ours", "ours 200", "pgqueuer", "pgqueuer 100"]
+    assert [peer.name for peer in chosen("ours,pgqueuer")] == ["ours", "ours 200", "pgqueuer 100", "pgqueuer"]
     assert chosen(None) == ALL
     with pytest.raises(ValueError, match="unknown: rq"):
         chosen("arq,rq")
