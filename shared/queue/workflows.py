@@ -19,7 +19,7 @@ from shared.db.statements import workflow_moves as moves
 from shared.db.statements import workflows as statements
 from shared.db.statements.workflow_moves import Fresh
 from shared.domain.errors import Conflict, NotFound
-from shared.domain.happenings import Happening, Name
+from shared.domain.happenings import Happening, Name, moved
 from shared.domain.states import Status
 from shared.domain.task import Task
 from shared.domain.workflow import NewWorkflow, Node, Workflow
@@ -132,6 +132,7 @@ async def _cancel_tasks(stores: Stores, tenant_id: int, workflow_id: UUID) -> No
 
 async def _tell(stores: Stores, tasks: Sequence[Task]) -> None:
     ended = [task for task in tasks if task.status.is_final]
+    stores.feed.tell(map(moved, ended))
     for task in ended:
         stores.finals.tell(task.id)
     if ended:

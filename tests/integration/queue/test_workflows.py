@@ -370,6 +370,18 @@ async def test_cancelling_ends_what_waits_and_asks_what_runs(stores: Stores) -> 
         await workflows.cancel(stores, TENANT, flow)
 
 
+async def test_a_cancel_is_told_to_the_feed_for_each_task_that_it_ended(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = await submitted(stores, {"a": {}, "b": {"after": ["a"]}, "c": {}, "d": {}})
+    await claim_hinted(stores, await registered(stores), [await task_of(stores, flow, "a")])
+    told: list[Happening] = []
+    monkeypatch.setattr(stores.feed, "tell", told.extend)
+    await workflows.cancel(stores, TENANT, flow)
+    ended = [(Name.CANCELLED, await task_of(stores, flow, name)) for name in "cd"]
+    assert sorted((one.name, one.id) for one in told) == sorted(ended)
+
+
 async def test_a_cancel_of_what_does_not_run_is_final_at_once(stores: Stores) -> None:
     flow = await submitted(stores, {f"n{n}": {} for n in range(600)} | {"last": {"after": ["n0"]}}, callback_url=URL)
     found = (await workflows.cancel(stores, TENANT, flow)).workflow
