@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from tests.chaos.test_checker import PLANTED
-from tests.chaos.test_mutations import GUARDS
 from tests.house.pages import page
 from tests.support.failpoints import Harm
+from tests.support.guards import GUARDS
 
 TEXT = " ".join(page("docs/reliability.md").text.split())
 
