@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
+from service.dependencies import Caller
 from service.preferences import retry_after
 from service.views import task_path, task_view, to_json
 from shared.domain.task import NewTask, Task
-from shared.queue.idempotency import Answer
+from shared.queue.idempotency import Answer, once
+from shared.queue.submit import announce, store
 
 CREATED, EXISTS = 201, 200
 EXISTING = {"Existing-Task": "true"}
@@ -28,6 +31,31 @@ def accepted(new: NewTask, task: Task) -> Answer:
     if task.id == new.id:
         return created(task_view(task), headers)
     return Answer(EXISTS, {**headers, **EXISTING}, to_json(task_view(task)))
+
+
+async def store_once(
+    caller: Caller,
+    key: str,
+    digest: bytes,
+    planned: Sequence[NewTask],
+    answer_of: Callable[[list[Task]], Answer],
+    *,
+    within: float | None = None,
+) -> Answer:
+    """Store ``planned`` under an ``Idempotency-Key`` and announce them; or replay what the key's first request got.
+
+    ``answer_of`` makes the answer from what was stored; ``within``: seconds for all of it. Raises as ``once`` does.
+    """
+    stored: list[Task] = []
+
+    async def create(session: AsyncSession) -> Answer:
+        stored.extend(await store(session, caller.tenant_id, planned))
+        return answer_of(stored)
+
+    answer = await once(caller.stores, caller.tenant_id, key, digest, create, within=within)
+    if not answer.is_replay:
+        announce(caller.stores, planned, stored)
+    return answer
 
 
 def answered(answer: Answer) -> Response:

@@ -6,14 +6,16 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
-from typing import Annotated
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Protocol, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Query, Request
+from starlette.responses import Response
 
 from service.problems import Problem
+from service.views import json_answer
 from shared.settings import Settings
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
@@ -23,6 +25,16 @@ UNKEYED = b"taskrunner cursor"
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many to return.")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
+
+
+class Listed(Protocol):
+    """What a list is made of; ids sort as the list does."""
+
+    @property
+    def id(self) -> UUID: ...
+
+
+Entry = TypeVar("Entry", bound=Listed)
 
 
 class Cursors:
@@ -48,6 +60,15 @@ class Cursors:
         if len(body) != 16 or not hmac.compare_digest(tag, self._tag(body)):
             raise Problem("invalid_cursor", "Use next_cursor as it was given, or leave cursor out.")
         return UUID(bytes=body)
+
+    def page(
+        self, request: Request, path: str, found: Sequence[Entry], limit: int, view: Callable[[Entry], Any]
+    ) -> Response:
+        """The answer with at most ``limit`` of ``found``; one more in it tells that another page follows."""
+        shown, rest = found[:limit], found[limit:]
+        next_cursor = self.write(shown[-1].id) if rest else None
+        headers = next_link(path, request.query_params.multi_items(), next_cursor) if next_cursor else None
+        return json_answer({"data": [view(entry) for entry in shown], "next_cursor": next_cursor}, headers=headers)
 
     def _tag(self, body: bytes) -> bytes:
         return hmac.digest(self._key, body, "sha256")[:TAG_BYTES]

@@ -8,10 +8,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service.dependencies import Admin
-from service.pagination import DEFAULT_LIMIT, Cursor, Limit, next_link
+from service.pagination import DEFAULT_LIMIT, Cursor, Limit
 from service.schemas.audit import AuditPage
 from service.strict_route import StrictRoute
-from service.views import json_answer
 from shared.queue.audit import AuditEntry, audit_page
 
 PATH = "/api/v1/audit"
@@ -23,10 +22,7 @@ async def read_audit(request: Request, caller: Admin, limit: Limit = DEFAULT_LIM
     """What was done with keys, queues, workers, schedules and webhooks of the caller's tenant: who, when, to what."""
     cursors = caller.house.audit_cursors
     found = await audit_page(caller.stores, caller.tenant_id, limit=limit + 1, before=cursors.read(cursor))
-    page, rest = found[:limit], found[limit:]
-    next_cursor = cursors.write(page[-1].id) if rest else None
-    headers = next_link(PATH, request.query_params.multi_items(), next_cursor) if next_cursor else None
-    return json_answer({"data": [_view(entry) for entry in page], "next_cursor": next_cursor}, headers=headers)
+    return cursors.page(request, PATH, found, limit, _view)
 
 
 def _view(entry: AuditEntry) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service.dependencies import NO_BODY, Reader, Writer
-from service.pagination import DEFAULT_LIMIT, Cursor, Limit, next_link
+from service.pagination import DEFAULT_LIMIT, Cursor, Limit
 from service.schemas.bodies import NOTHING
 from service.schemas.bulk import OperationPage, OperationView
 from service.schemas.responses import problems
@@ -31,10 +31,7 @@ async def read_operations(
     """Newest first. They are kept for a week after their end."""
     cursors = caller.house.operation_cursors
     found = await list_operations(caller.stores, caller.tenant_id, limit=limit + 1, before=cursors.read(cursor))
-    page, rest = found[:limit], found[limit:]
-    next_cursor = cursors.write(page[-1].id) if rest else None
-    headers = next_link(PATH, request.query_params.multi_items(), next_cursor) if next_cursor else None
-    return json_answer({"data": [operation_view(one) for one in page], "next_cursor": next_cursor}, headers=headers)
+    return cursors.page(request, PATH, found, limit, operation_view)
 
 
 @router.get(

@@ -12,10 +12,10 @@ from fastapi import APIRouter, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from service.creation import accepted, answered, created
+from service.creation import accepted, answered, created, store_once
 from service.dependencies import NO_BODY, Reader, Writer
 from service.idempotency import digest_of, key_of
-from service.pagination import DEFAULT_LIMIT, Cursor, Limit, next_link
+from service.pagination import DEFAULT_LIMIT, Cursor, Limit
 from service.planning import traceparent_of
 from service.preferences import etag_of, matches
 from service.problems import Problem, invalid
@@ -28,10 +28,9 @@ from service.strict_route import StrictRoute
 from service.views import TASKS_PATH, json_answer, to_json
 from shared.domain.errors import UnknownTaskType
 from shared.domain.schedule import CatchUp, Schedule
-from shared.domain.task import Task
 from shared.queue.idempotency import Answer, once
 from shared.queue.schedules import Wanted
-from shared.queue.submit import announce, store, submit
+from shared.queue.submit import submit
 
 PATH = "/api/v1/schedules"
 router = APIRouter(prefix=PATH, tags=["schedules"], route_class=StrictRoute)
@@ -72,10 +71,7 @@ async def read_schedules(
     """Newest first. The service's own maintenance comes last, as `built_in`."""
     cursors = caller.house.schedule_cursors
     found = await caller.house.schedules.page(caller.tenant_id, limit=limit + 1, before=cursors.read(cursor))
-    page, rest = found[:limit], found[limit:]
-    next_cursor = cursors.write(page[-1].id) if rest else None
-    headers = next_link(PATH, request.query_params.multi_items(), next_cursor) if next_cursor else None
-    return json_answer({"data": [schedule_view(one) for one in page], "next_cursor": next_cursor}, headers=headers)
+    return cursors.page(request, PATH, found, limit, schedule_view)
 
 
 @router.get(
@@ -153,16 +149,8 @@ async def run_schedule(request: Request, caller: Writer, schedule_id: UUID) -> R
     if key is None:
         [task] = await submit(caller.stores, caller.tenant_id, [new])
         return answered(accepted(new, task))
-    stored: list[Task] = []
-
-    async def create(session: AsyncSession) -> Answer:
-        stored.extend(await store(session, caller.tenant_id, [new]))
-        return accepted(new, stored[0])
-
-    answer = await once(caller.stores, caller.tenant_id, key, digest_of("POST", request.url.path, {}), create)
-    if not answer.is_replay:
-        announce(caller.stores, [new], stored)
-    return answered(answer)
+    digest = digest_of("POST", request.url.path, {})
+    return answered(await store_once(caller, key, digest, [new], lambda stored: accepted(new, stored[0])))
 
 
 def schedule_view(schedule: Schedule) -> dict[str, Any]:

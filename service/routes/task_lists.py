@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from service.creation import answered, created
+from service.creation import answered, created, store_once
 from service.dependencies import Caller, Reader, Writer
 from service.idempotency import digest_of, key_of
-from service.pagination import DEFAULT_LIMIT, Cursor, Limit, next_link
+from service.pagination import DEFAULT_LIMIT, Cursor, Limit
 from service.planning import Refused, all_of, plan_task, traceparent_of
 from service.problems import MAX_ERRORS
 from service.schemas.base import FilterText, Instant
@@ -20,13 +20,13 @@ from service.schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT, takes
 from service.schemas.responses import problems
 from service.schemas.tasks import BatchRequest, BatchView, TaskPage
 from service.strict_route import StrictRoute
-from service.views import TASKS_PATH, json_answer, task_view
+from service.views import TASKS_PATH, task_view
 from shared.db.session import LONG_SECONDS
 from shared.domain.states import Status
 from shared.domain.task import NewTask, Task, TaskFilter
-from shared.queue.idempotency import Answer, once
+from shared.queue.idempotency import Answer
 from shared.queue.lookup import list_tasks
-from shared.queue.submit import announce, store, submit
+from shared.queue.submit import submit
 
 router = APIRouter(prefix=TASKS_PATH, tags=["tasks"], route_class=StrictRoute)
 
@@ -60,13 +60,8 @@ async def read_tasks(
         created_before=created_before,
     )
     before = cursors.read(cursor)
-    # One more than asked for tells whether there is another page.
     found = await list_tasks(caller.stores, caller.tenant_id, wanted, limit=limit + 1, before=before)
-    page, rest = found[:limit], found[limit:]
-    next_cursor = cursors.write(page[-1].id) if rest else None
-    headers = next_link(TASKS_PATH, request.query_params.multi_items(), next_cursor) if next_cursor else None
-    data = [task_view(task, with_traceback=caller.is_admin) for task in page]
-    return json_answer({"data": data, "next_cursor": next_cursor}, headers=headers)
+    return cursors.page(request, TASKS_PATH, found, limit, partial(task_view, with_traceback=caller.is_admin))
 
 
 @router.post(
@@ -91,17 +86,9 @@ async def create_batch(
     planned = await _plan_all(caller, body, traceparent_of(request))
     if key is None:
         return answered(_created(planned, await submit(caller.stores, caller.tenant_id, planned)))
-    stored: list[Task] = []
-
-    async def create(session: AsyncSession) -> Answer:
-        stored.extend(await store(session, caller.tenant_id, planned))
-        return _created(planned, stored)
-
     digest = digest_of("POST", request.url.path, await request.json())
-    answer = await once(caller.stores, caller.tenant_id, key, digest, create, within=LONG_SECONDS)
-    if not answer.is_replay:
-        announce(caller.stores, planned, stored)
-    return answered(answer)
+    answer_of = partial(_created, planned)
+    return answered(await store_once(caller, key, digest, planned, answer_of, within=LONG_SECONDS))
 
 
 async def _plan_all(caller: Caller, body: BatchRequest, traceparent: str | None) -> list[NewTask]:

@@ -7,11 +7,10 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Query, Request
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from service.connected import while_connected
-from service.creation import EXISTING, REPLAYED, accepted, answered
+from service.creation import EXISTING, REPLAYED, accepted, answered, store_once
 from service.dependencies import NO_BODY, Caller, Reader, Writer
 from service.idempotency import digest_of, key_of
 from service.planning import Refused, plan_task, traceparent_of
@@ -23,12 +22,11 @@ from service.schemas.tasks import AttemptList, TaskRequest, TaskView
 from service.strict_route import StrictRoute
 from service.views import attempt_view, json_answer, task_path, task_view, to_json
 from shared.domain.errors import NotFound
-from shared.domain.task import NewTask, Task
 from shared.queue.cancel import cancel
-from shared.queue.idempotency import Answer, once
+from shared.queue.idempotency import Answer
 from shared.queue.lookup import get_task, list_attempts, wait_final
 from shared.queue.retry import retry
-from shared.queue.submit import announce, store, submit
+from shared.queue.submit import submit
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"], route_class=StrictRoute)
 
@@ -62,7 +60,8 @@ async def create_task(
         [task] = await submit(caller.stores, caller.tenant_id, [new])
         answer = accepted(new, task)
     else:
-        answer = await _submit_once(caller, key, digest_of("POST", request.url.path, await request.json()), new)
+        digest = digest_of("POST", request.url.path, await request.json())
+        answer = await store_once(caller, key, digest, [new], lambda stored: accepted(new, stored[0]))
     wait = preferred_wait(request.headers.getlist("prefer"))
     if wait is None:
         return answered(answer)
@@ -70,19 +69,6 @@ async def create_task(
     is_new = not answer.is_replay and not answer.headers.keys() & EXISTING
     task_id = new.id if is_new else UUID(orjson.loads(answer.body)["id"])
     return await _finished_or(answer, request, caller, task_id, wait)
-
-
-async def _submit_once(caller: Caller, key: str, digest: bytes, new: NewTask) -> Answer:
-    stored: list[Task] = []
-
-    async def create(session: AsyncSession) -> Answer:
-        stored.extend(await store(session, caller.tenant_id, [new]))
-        return accepted(new, stored[0])
-
-    answer = await once(caller.stores, caller.tenant_id, key, digest, create)
-    if not answer.is_replay:
-        announce(caller.stores, [new], stored)
-    return answer
 
 
 async def _finished_or(answer: Answer, request: Request, caller: Caller, task_id: UUID, wait: int) -> Response:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from service.dependencies import NO_BODY, Admin, Caller, Reader, Writer
-from service.pagination import DEFAULT_LIMIT, Cursor, Limit, next_link
+from service.pagination import DEFAULT_LIMIT, Cursor, Limit
 from service.problems import Problem
 from service.schemas.bodies import NOTHING
 from service.schemas.responses import problems
@@ -56,10 +56,7 @@ async def read_all_deliveries(
     cursors = caller.house.delivery_cursors
     before = cursors.read(cursor)
     found = await delivery_page(caller.stores, caller.tenant_id, state or (), limit=limit + 1, before=before)
-    page, rest = found[:limit], found[limit:]
-    next_cursor = cursors.write(page[-1].id) if rest else None
-    headers = next_link(DELIVERIES_PATH, request.query_params.multi_items(), next_cursor) if next_cursor else None
-    return json_answer({"data": [delivery_view(one) for one in page], "next_cursor": next_cursor}, headers=headers)
+    return cursors.page(request, DELIVERIES_PATH, found, limit, delivery_view)
 
 
 @router.post(

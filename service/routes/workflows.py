@@ -12,7 +12,7 @@ from starlette.responses import Response
 from service.creation import answered, created
 from service.dependencies import NO_BODY, Caller, Reader, Writer
 from service.idempotency import digest_of, key_of
-from service.pagination import DEFAULT_LIMIT, Cursor, Limit, next_link
+from service.pagination import DEFAULT_LIMIT, Cursor, Limit
 from service.planning import traceparent_of
 from service.preferences import etag_of, matches
 from service.routes.webhooks import delivery_view
@@ -70,10 +70,7 @@ async def read_workflows(
     """Newest first, without their nodes."""
     cursors = caller.house.workflow_cursors
     found = await workflows.page(caller.stores, caller.tenant_id, limit=limit + 1, before=cursors.read(cursor))
-    page, rest = found[:limit], found[limit:]
-    next_cursor = cursors.write(page[-1].id) if rest else None
-    headers = next_link(WORKFLOWS_PATH, request.query_params.multi_items(), next_cursor) if next_cursor else None
-    return json_answer({"data": [workflow_view(one) for one in page], "next_cursor": next_cursor}, headers=headers)
+    return cursors.page(request, WORKFLOWS_PATH, found, limit, workflow_view)
 
 
 @router.get(
