@@ -86,15 +86,15 @@ class Executions:
     async def drain(self, grace: float, release_now: asyncio.Event) -> None:
         """Let runs end within ``grace`` seconds, or until ``release_now``; then give the rest back."""
         if self._unsettled:
-            asked = asyncio.create_task(_set(release_now))
-            ended = asyncio.create_task(_set(self._all_settled))
+            asked = asyncio.create_task(release_now.wait())
+            ended = asyncio.create_task(self._all_settled.wait())
             await asyncio.wait({asked, ended}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
             await end(asked, ended)
         for execution in list(self._running.values()):
             execution.interrupt()
         if self._unsettled:
             # Bounded: with the database away nothing can be given back, and the death watch will find it.
-            giving_back = asyncio.create_task(_set(self._all_settled))
+            giving_back = asyncio.create_task(self._all_settled.wait())
             await asyncio.wait({giving_back}, timeout=GIVE_BACK_SECONDS)
             await end(giving_back)
         await self.abandon()
@@ -199,10 +199,6 @@ class Ending:
 
     def set_exception(self, error: BaseException, /) -> None:
         self._owner.not_written(self._execution, self._verdict, error)
-
-
-async def _set(event: asyncio.Event) -> None:
-    await event.wait()
 
 
 def _tell(execution: Execution, verdict: Verdict, settled: Settled | None) -> None:

@@ -20,8 +20,10 @@ async def cancel(stores: Stores, tenant_id: int, task_id: UUID) -> Task:
     async with stores.db.autocommit() as session:
         task = await moves.cancel(session, tenant_id, task_id)
         if task is None:
-            await _refuse(await lookup.get_task(session, tenant_id, task_id))
-    assert task is not None  # noqa: S101 # nosec B101 # _refuse raised
+            found = await lookup.get_task(session, tenant_id, task_id)
+            if found is None:
+                raise NotFound
+            raise Conflict(f"The task is {found.status}: only a task that is not final can be cancelled.")
     if task.status.is_final:
         stores.finals.tell(task.id)
         stores.feed.tell([moved(task)])
@@ -29,9 +31,3 @@ async def cancel(stores: Stores, tenant_id: int, task_id: UUID) -> Task:
     else:
         await announce_cancel(stores.broker, task.id)
     return task
-
-
-async def _refuse(task: Task | None) -> None:
-    if task is None:
-        raise NotFound
-    raise Conflict(f"The task is {task.status}: only a task that is not final can be cancelled.")

@@ -69,7 +69,7 @@ class Watcher:
 
 
 async def watch_for_ever(stores: Stores) -> None:
-    """Read, judge and rescue every second, until cancelled: the API's part."""
+    """Read, judge and rescue again and again, until cancelled: the API's part."""
     watcher = Watcher(stores)
     while True:
         asked_at = time.monotonic()
@@ -103,7 +103,7 @@ async def rescue(stores: Stores) -> int:
 
 
 async def release_unknown(stores: Stores, worker_id: UUID, knows: Callable[[UUID, UUID], bool]) -> int:
-    """Give back what the rows say ``worker_id`` runs under a lease that is none of ``known``.
+    """Give back what the rows say ``worker_id`` runs under a lease that it does not know.
 
     Such a run began with a claim whose reply was lost. ``knows(task_id, lease)`` is asked after the rows
     were read, so a claim that lands in between is known.

@@ -27,7 +27,7 @@ FLUSH_SECONDS = 1.0
 
 
 class Stores:
-    """One process's connections. Use as ``async with Stores.open(...)``; children end with it."""
+    """One process's connections. Use as ``async with Stores(...)``: its children end with the block."""
 
     def __init__(
         self, settings: Settings, *, pool_size: int, overflow: int, application: str, patience: float | None = None
