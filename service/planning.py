@@ -12,11 +12,9 @@ from service.problems import MAX_ERRORS, Pointed, Problem, invalid
 from service.schemas.tasks import TaskRequest
 from service.trace_context import trace_of
 from shared.domain.errors import InputRefused, UnknownTaskType
-from shared.domain.task import TEXT_GENERATION, NewTask
-from shared.queue.submit import Request, plan
+from shared.domain.task import DEFAULT_PRIORITY, TEXT_GENERATION, NewTask
+from shared.queue.planning import Request, plan
 from shared.queue.webhooks import check_callback
-
-DEFAULT_PRIORITY = 5
 
 
 class Refused(Exception):

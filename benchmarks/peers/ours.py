@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 
 from benchmarks.peers.ledger import UNNUMBERED
 from shared.db.migrate import upgrade
+from shared.queue.planning import Request, plan
 from shared.queue.stores import Stores
-from shared.queue.submit import Request, plan, submit
+from shared.queue.submit import submit
 from shared.registry import Registry, discover
 from shared.settings import Settings, load_settings
 

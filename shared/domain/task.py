@@ -16,6 +16,9 @@ from shared.domain.verdict import TaskError
 DEFAULT_TENANT = 1
 """The tenant ``default``, which exists from the first migration on."""
 
+DEFAULT_PRIORITY = 5
+"""0 is served first, 9 last."""
+
 TEXT_GENERATION = "text_generation"
 """The one type with a short form in the API."""
 

@@ -13,11 +13,12 @@ from shared.domain.happenings import Happening, Name
 from shared.domain.ids import new_id
 from shared.domain.schedule import agenda, timing_of
 from shared.domain.states import Status
+from shared.domain.task import DEFAULT_PRIORITY
 from shared.domain.unique import key_of
 from shared.logs import get_logger
 from shared.metrics import TASKS_SUBMITTED
+from shared.queue.planning import limits_of
 from shared.queue.stores import Stores
-from shared.queue.submit import limits_of
 from shared.registry import Registry
 from shared.settings import Settings
 
@@ -26,7 +27,6 @@ LOOK_SECONDS = 2.0
 SCHEDULES_AT_ONCE = 200
 TICKS_AT_ONCE = 1_000
 """Rows of one statement; an outage's backlog of one schedule is no longer than that."""
-PRIORITY = 5
 TICKS_KEPT_SECONDS = 48 * 3_600.0
 """A tick must be known for as long as anybody may still try to make it: seconds."""
 PRUNED_AT_ONCE = 5_000
@@ -38,7 +38,7 @@ async def make_due_ticks(stores: Stores, registry: Registry) -> float:
     async with stores.db.autocommit() as session:
         found = await statements.coming(session, types=registry.types, within=LOOK_SECONDS, most=SCHEDULES_AT_ONCE)
         due, is_all = _due(registry, stores.settings, [one for one in found if one.next_run <= one.now])
-        made = await statements.make(session, due, priority=PRIORITY) if due else []
+        made = await statements.make(session, due, priority=DEFAULT_PRIORITY) if due else []
     stores.feed.tell(
         Happening(Name.SUBMITTED, task.tenant_id, task.id, task.type, task.queue, Status.PENDING, 0, 1) for task in made
     )

@@ -16,8 +16,8 @@ from shared.domain.schedule import CatchUp, Schedule
 from shared.domain.task import NewTask
 from shared.domain.timing import check_cron, check_zone, next_after
 from shared.queue.audit import Actor, note
+from shared.queue.planning import Request, plan
 from shared.queue.stores import Stores
-from shared.queue.submit import Request, plan
 from shared.registry import Registry
 
 TRIES = 5

@@ -20,10 +20,11 @@ from shared.queue.cancel import cancel
 from shared.queue.claim import Claimant, claim_hinted, claim_next
 from shared.queue.limits import LimitedClaims, limits_in_force, prune_rates
 from shared.queue.liveness import rescue
+from shared.queue.planning import Request, plan
 from shared.queue.queues import get_queue, pause, purge, resume
 from shared.queue.settle import Settlement, settle
 from shared.queue.stores import Stores
-from shared.queue.submit import Request, plan, store
+from shared.queue.submit import store
 from shared.registry import Registry
 from shared.settings import Settings
 from shared.tasks import Run, TaskModel

@@ -15,12 +15,13 @@ from shared.domain.task import NewTask, Task, TaskFilter
 from shared.domain.verdict import completed, failed
 from shared.queue.bulk import carry_on
 from shared.queue.claim import Claimant, claim_hinted
+from shared.queue.planning import Request, plan
 from shared.queue.retry import retry
 from shared.queue.scheduler import make_due_ticks
 from shared.queue.schedules import Schedules, Wanted
 from shared.queue.settle import Settlement, settle
 from shared.queue.stores import Stores
-from shared.queue.submit import Request, plan, submit
+from shared.queue.submit import submit
 from shared.settings import load_settings
 from tests.support.model import observe
 from tests.support.scenes.bulk import begun

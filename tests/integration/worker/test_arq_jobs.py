@@ -18,8 +18,9 @@ from arq.worker import Retry
 from shared.domain.states import Status
 from shared.domain.task import Task
 from shared.queue.lookup import get_task
+from shared.queue.planning import Request, plan
 from shared.queue.stores import Stores
-from shared.queue.submit import Request, plan, submit
+from shared.queue.submit import submit
 from shared.registry import discover
 from shared.settings import Settings
 from tests.integration.jobs.conftest import named, reached

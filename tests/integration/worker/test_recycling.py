@@ -10,8 +10,9 @@ import pytest_asyncio
 from shared.domain.states import AttemptOutcome, Status
 from shared.domain.task import Task, TaskFilter
 from shared.queue.lookup import list_attempts, list_tasks
+from shared.queue.planning import Request, plan
 from shared.queue.stores import Stores
-from shared.queue.submit import Request, plan, submit
+from shared.queue.submit import submit
 from shared.registry import discover
 from shared.settings import Settings, load_settings
 from tests.integration.worker.conftest import TENANT, eventually

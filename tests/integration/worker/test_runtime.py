@@ -13,8 +13,9 @@ from sqlalchemy import event
 import worker.health
 from shared.embedded.ports import free_port
 from shared.queue.lookup import get_task
+from shared.queue.planning import Request, plan
 from shared.queue.stores import Stores
-from shared.queue.submit import Request, plan, submit
+from shared.queue.submit import submit
 from shared.queue.workers import live_workers
 from shared.registry import discover
 from shared.settings import Settings
