@@ -20,8 +20,8 @@ from shared.queue.settle import Settled, Settlement, settle
 from worker.counting import count_run
 from worker.engine.slots import Slots
 from worker.executor import Execution
+from worker.handlers import Handlers
 from worker.routine import routine
-from worker.runs import Handlers
 
 GIVE_BACK_SECONDS = 8.0
 """For handlers to end and their runs to be given back, once the grace is over."""

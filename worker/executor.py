@@ -34,8 +34,8 @@ from shared.logs import FACTS, get_logger
 from shared.telemetry.traceparent import facts_of
 from worker.blocking import ChildDied, HandlerFailed
 from worker.context import LiveRun
+from worker.handlers import Handlers
 from worker.routine import routine
-from worker.runs import Handlers
 from worker.tracing import end_trace, enter_trace
 
 if TYPE_CHECKING:

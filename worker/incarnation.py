@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from shared.domain.task import WorkerInfo
+from shared.domain.worker import WorkerInfo
 from shared.queue.stores import Stores
 from shared.settings import Settings
 from worker.blocking import BlockingRunner

@@ -18,7 +18,7 @@ from shared.broker.wake import Waker
 from shared.children import end
 from shared.domain.errors import StoreUnavailable
 from shared.domain.ids import new_id
-from shared.domain.task import WorkerInfo
+from shared.domain.worker import WorkerInfo
 from shared.logs import get_logger
 from shared.metrics import LAG
 from shared.notify import say_ready
@@ -36,12 +36,12 @@ from worker.engine.arq_settings import job_worker
 from worker.engine.pump import Pump
 from worker.engine.slots import Slots
 from worker.executions import Executions
+from worker.handlers import Handlers, lacking_types
 from worker.health import serve_health
 from worker.live_board import LiveBoard
 from worker.maintenance.loops import maintain
 from worker.providers.ai import make_ai, what_is_lacking
 from worker.providers.mail import make_mail
-from worker.runs import Handlers, lacking_types
 from worker.vitals import Vitals, audit, watch_wear
 
 CHILD_MEMORY_MB = 4_096

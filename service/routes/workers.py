@@ -16,7 +16,7 @@ from service.schemas.responses import problems
 from service.schemas.system import WorkerList, WorkerView
 from service.strict_route import StrictRoute
 from service.views import json_answer
-from shared.domain.task import WorkerInfo
+from shared.domain.worker import WorkerInfo
 from shared.queue.workers import drain, live_workers, running_by_worker
 
 router = APIRouter(prefix="/api/v1/workers", tags=["system"], route_class=StrictRoute)

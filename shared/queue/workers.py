@@ -11,7 +11,8 @@ from shared.db.statements import queues
 from shared.db.statements import workers as statements
 from shared.domain.errors import NotFound
 from shared.domain.states import Status
-from shared.domain.task import Task, WorkerInfo
+from shared.domain.task import Task
+from shared.domain.worker import WorkerInfo
 from shared.queue.audit import Actor, note
 from shared.queue.stores import Stores
 
@@ -29,7 +30,7 @@ async def deregister(stores: Stores, worker_id: UUID) -> None:
         await statements.remove(session, worker_id)
 
 
-async def prune(stores: Stores) -> None:
+async def prune_workers(stores: Stores) -> None:
     """Forget dead workers that were not seen for an hour."""
     async with stores.db.autocommit() as session:
         await statements.prune(session, after=PRUNE_AFTER_SECONDS)

@@ -14,7 +14,8 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 
 from shared.domain.ids import new_id
-from shared.domain.task import NewTask, WorkerInfo
+from shared.domain.task import NewTask
+from shared.domain.worker import WorkerInfo
 from shared.queue.claim import Claimant
 from shared.queue.stores import Stores
 from shared.queue.workers import register

@@ -23,7 +23,7 @@ from shared.queue.scheduler import LOOK_SECONDS, make_due_ticks, prune_ticks
 from shared.queue.settle import expire
 from shared.queue.stores import Stores
 from shared.queue.webhook_secrets import prune_secrets
-from shared.queue.workers import prune
+from shared.queue.workers import prune_workers
 from shared.queue.workflows import finish_cancels
 from shared.registry import Registry
 from worker.maintenance.webhooks import Courier
@@ -53,7 +53,7 @@ class Chore:
 CHORES = (
     Chore("expire", 2.0, expire),
     Chore("run_operations", 2.0, run_operations),
-    Chore("prune_workers", 60.0, prune),
+    Chore("prune_workers", 60.0, prune_workers),
     Chore("finish_cancels", 5.0, finish_cancels),
     Chore("prune_idempotency_keys", 600.0, prune_keys),
     Chore("prune_operations", 600.0, prune_operations),

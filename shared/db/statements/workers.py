@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.rows import dumps
-from shared.domain.task import WorkerInfo
+from shared.domain.worker import WorkerInfo
 
 REGISTER = text("""
     INSERT INTO workers (id, hostname, pid, state, queues, types, missing, concurrency, pool_size,

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from service.dependencies import House
 from service.schemas.system import HealthView, ReadyView, TaskTypeList, WorkerList
-from shared.domain.task import WorkerInfo
+from shared.domain.worker import WorkerInfo
 from shared.queue.stores import Stores
 from shared.queue.submit import submit
 from shared.queue.workers import register

@@ -24,8 +24,8 @@ from tests.integration.worker import handlers
 from tests.support.stores import registered
 from worker.blocking import BlockingRunner
 from worker.executor import Execution
+from worker.handlers import Handlers
 from worker.live_board import LiveBoard
-from worker.runs import Handlers
 
 TENANT = 1
 

@@ -21,9 +21,9 @@ from tests.integration.worker.conftest import TENANT
 from tests.support.stores import registered
 from worker.engine.slots import Slots
 from worker.executions import Executions
+from worker.handlers import Handlers
 from worker.live_board import LiveBoard
 from worker.providers.embedded_model import EmbeddedModel
-from worker.runs import Handlers
 
 
 async def test_a_task_run_without_its_extra_fails_and_names_it(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,8 @@ from shared.domain.run import Run
 from shared.domain.task import ClaimedTask, Progress
 from shared.registry import Registry
 from worker.context import LiveRun
+from worker.handlers import lacking_types
 from worker.live_board import LiveBoard
-from worker.runs import lacking_types
 
 
 @dataclass
