@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import uuid4
 
@@ -15,12 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_e
 from shared.db.statements import claim, limits, queues
 from shared.db.statements.claim import Claimant
 from shared.domain.limits import Line
-from tests.integration.db.test_plans import NOW, Recorded
+from tests.support.plans import Recorded
 from tests.support.servers import Servers
 from tests.support.stores import QUEUES
 
 WORKER = uuid4()
 WHO = Claimant(WORKER, QUEUES, ("simple_calculation",))
+NOW = datetime.now(UTC)
 BACKLOG = 30_000
 FEW_ROWS = 300
 """A step for each line and priority, the few rows claimed, and each of those by its key."""

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from shared.db.statements import claim
 from shared.db.statements.claim import Claimant
-from tests.integration.db.test_plans import Recorded, plan_of, walk
+from tests.support.plans import Recorded, plan_of, walk
 from tests.support.servers import Servers
 from tests.support.stores import QUEUES
 

@@ -6,18 +6,16 @@ for any: PostgreSQL may take either.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
 
-import orjson
 import pytest
 import pytest_asyncio
-from sqlalchemy import TextClause, text
-from sqlalchemy.dialects.postgresql.asyncpg import dialect
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from shared.db.statements import (
     audit,
@@ -46,111 +44,19 @@ from shared.domain.states import Status
 from shared.domain.task import NewTask, Task, TaskFilter
 from shared.domain.verdict import completed
 from shared.domain.webhooks import DeliveryState
+from tests.support.crowd import AUDIT, DELIVERIES, crowded
+from tests.support.plans import Recorded, is_ours, plan_of, walk
 from tests.support.servers import Servers
 from tests.support.stores import QUEUES
 
 WORKER = uuid4()
 WHO = Claimant(WORKER, QUEUES, ("simple_calculation", "unreliable_task"))
 
-# Of forty tasks 32 are done, 1 failed, 1 runs, and 6 wait, 1 of them for tomorrow; of 200 tenants; ids as UUIDv7 are.
-SEED = """
-    INSERT INTO tasks (id, tenant_id, type, queue, priority, status, lease, worker_id, max_attempts, timeout, input,
-                       created_at, run_at, started_at, finished_at, expires_at, tags, limits)
-    SELECT CAST(lpad(to_hex(1700000000000 + n), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0') AS uuid),
-           1 + n / 40 % 200, 'simple_calculation',
-           (ARRAY['urgent', 'ai_processing', 'demo_tasks'])[1 + n % 3], n / 3 % 10, s.status,
-           CASE WHEN s.status = 'PROCESSING' THEN gen_random_uuid() END,
-           CASE WHEN s.status IN ('PROCESSING', 'COMPLETED') THEN gen_random_uuid() END,
-           4, 60, jsonb_build_object('n', n), now() - interval '1 day',
-           now() + CASE WHEN n % 40 = 38 THEN interval '1 day' ELSE interval '-1 day' END,
-           CASE WHEN s.status IN ('PROCESSING', 'COMPLETED') THEN now() - interval '1 hour' END,
-           CASE WHEN s.status IN ('COMPLETED', 'FAILED') THEN now() END,
-           CASE WHEN n % 50 = 0 THEN now() + interval '1 hour' END, ARRAY['tag' || n % 100],
-           -- Of one tenant half have a limit, most of them the same.
-           CASE WHEN n / 40 % 200 = 3 AND n % 2 = 0 THEN 'key:' || CASE WHEN n % 80 = 0 THEN n ELSE 0 END ELSE '' END
-    FROM generate_series(1, 40000) AS n,
-         LATERAL (SELECT CASE WHEN n % 40 < 32 THEN 'COMPLETED' WHEN n % 40 = 32 THEN 'FAILED'
-                              WHEN n % 40 = 33 THEN 'PROCESSING' WHEN n % 40 = 34 THEN 'RETRYING'
-                              ELSE 'PENDING' END AS status) s
-"""
-ATTEMPTS = """
-    INSERT INTO attempts (task_id, version, attempt, generation, started_at, finished_at, outcome)
-    SELECT id, 3, 1, 1, now(), now(), 'retried' FROM tasks LIMIT 20000
-"""
-
-
-AUDIT = """
-    INSERT INTO audit_log (id, tenant_id, action, target, details)
-    SELECT t.id, t.tenant_id, 'queue.pause', 'demo_tasks', '{}' FROM tasks t LIMIT 20000
-"""
-# 5,000 deliveries of each of four tenants: 90 % are delivered, 5 % failed, 4 % wait, of 1 % the receiver is gone.
-DELIVERIES = """
-    INSERT INTO webhook_deliveries (id, tenant_id, task_id, generation, type, url, endpoint, state, is_due, finished_at,
-                                    snapshot)
-    SELECT t.id, 1 + t.n % 4, t.id, 1, 'task.completed', 'https://a/', 'a', s.state, s.state = 'waiting',
-           CASE WHEN s.state <> 'waiting' THEN now() END, '{}'
-    FROM (SELECT t.*, row_number() OVER () AS n FROM tasks t LIMIT 20000) t CROSS JOIN LATERAL (
-        SELECT CASE WHEN t.n % 100 < 90 THEN 'delivered' WHEN t.n % 100 < 95 THEN 'failed'
-               WHEN t.n % 100 < 99 THEN 'waiting' ELSE 'gone' END AS state) s
-"""
-FLOWS = """
-    INSERT INTO workflows (id, tenant_id, total)
-    SELECT CAST(lpad(to_hex(1700000000000 + n), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0') AS uuid),
-           1 + n % 200, 20
-    FROM generate_series(1, 2000) AS n
-"""
-# A node of each task: of twenty in a workflow 16 have ended, 1 waits.
-FLOW_NODES = """
-    INSERT INTO workflow_nodes (workflow_id, name, tenant_id, place, state, pending, on_failure, task_id, after,
-                                successors, spec, input)
-    SELECT CAST(lpad(to_hex(1700000000000 + k.n), 12, '0') || '70008000' || lpad(to_hex(k.n), 12, '0') AS uuid),
-           'n' || k.place, t.tenant_id, k.place, CASE k.place WHEN 18 THEN 'WAITING' WHEN 19 THEN 'RELEASED'
-           ELSE 'COMPLETED' END, 0, 'cancel', CASE WHEN k.place <> 18 THEN t.id END, ARRAY[]::text[],
-           ARRAY['n' || k.place + 1], '{}', '{}'
-    FROM (SELECT t.*, row_number() OVER (ORDER BY t.id) AS number FROM tasks t) t
-    CROSS JOIN LATERAL (SELECT 1 + (t.number - 1) / 20 AS n, (t.number - 1) % 20 AS place) k
-"""
-
-
-class Recorded:
-    """Stands in for a session: keeps what a statement function would execute, and answers nothing."""
-
-    def __init__(self) -> None:
-        self.statement: TextClause = text("")
-        self.parameters: dict[str, Any] = {}
-
-    async def execute(self, statement: TextClause, parameters: dict[str, Any] | None = None) -> Recorded:
-        self.statement, self.parameters = statement, parameters or {}
-        return self
-
-    def mappings(self) -> Recorded:
-        return self
-
-    scalars = mappings
-
-    def first(self) -> None:
-        return None
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(())
-
 
 @pytest_asyncio.fixture(scope="module")
 async def connection(servers: Servers) -> AsyncIterator[AsyncConnection]:
-    """A database of 40,000 tasks, analysed."""
-    with servers.lend_database() as url:
-        engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
-        async with engine.connect() as opened:
-            await opened.exec_driver_sql("INSERT INTO tenants (id, name) SELECT n, n FROM generate_series(2, 200) AS n")
-            await opened.exec_driver_sql(SEED)
-            await opened.exec_driver_sql(ATTEMPTS)
-            await opened.exec_driver_sql(AUDIT)
-            await opened.exec_driver_sql(DELIVERIES)
-            await opened.exec_driver_sql(FLOWS)
-            await opened.exec_driver_sql(FLOW_NODES)
-            await opened.execute(text("VACUUM ANALYZE"))
-            yield opened
-        await engine.dispose()
+    async with crowded(servers, AUDIT, DELIVERIES) as opened:
+        yield opened
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -327,40 +233,3 @@ async def test_a_hot_statement_goes_by_its_index(
     if indexes in ({"tasks_list"}, {"audit_log_list"}):
         kinds = {node["Node Type"] for node in nodes}
         assert "Sort" not in kinds, "the index gives the order, and the limit ends the scan"
-
-
-def is_ours(node: dict[str, Any]) -> bool:
-    return str(node.get("Index Name")).startswith(("tasks_", "attempts_", "audit_log_"))
-
-
-async def plan_of(connection: AsyncConnection, recorded: Recorded, mode: str) -> dict[str, Any]:
-    """The plan PostgreSQL takes for the statement once prepared."""
-    compiled = recorded.statement.compile(dialect=dialect())  # type: ignore[no-untyped-call]
-    values = [literal(recorded.parameters[key]) for key in compiled.positiontup or ()]
-    await connection.exec_driver_sql(f"SET plan_cache_mode = {mode}")
-    await connection.exec_driver_sql(f"PREPARE tried AS {compiled.string}")
-    try:
-        arguments = f"({', '.join(values)})" if values else ""
-        shown = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) EXECUTE tried{arguments}")
-        found = shown.scalar_one()
-    finally:
-        await connection.exec_driver_sql("DEALLOCATE tried")
-    plans = orjson.loads(found) if isinstance(found, str) else found
-    return cast("dict[str, Any]", plans[0]["Plan"])
-
-
-def literal(value: Any) -> str:
-    """A value as SQL; arrays in PostgreSQL's own notation."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, list):
-        texts = (part.hex() if isinstance(part, bytes) else part for part in value)
-        parts = ("NULL" if part is None else '"' + str(part).replace('"', '\\"') + '"' for part in texts)
-        return "'{" + ",".join(parts) + "}'"
-    return "'" + str(value).replace("'", "''") + "'"
-
-
-def walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
-    for child in node.get("Plans", ()):
-        yield from walk(child)
