@@ -12,8 +12,9 @@ import pytest
 
 from shared.embedded.ports import free_port
 from tests.e2e.conftest import Service, own_service
-from tests.support.checker import Evidence, violations
+from tests.support.checker import violations
 from tests.support.evidence import gathered, started_of
+from tests.support.facts import Evidence
 from tests.support.faults import Keeper, Recoveries, until, until_all_ended
 from tests.support.load import Load
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.checker import Attempt, Call, Effect, Evidence, Row, violations
+from tests.support.checker import violations
+from tests.support.facts import Attempt, Call, Effect, Evidence, Row
 
 TASK = "0190-task"
 

@@ -19,9 +19,10 @@ import pytest
 
 from shared.db.migrate import upgrade
 from tests.chaos.conftest import Stage
-from tests.support.checker import Evidence, violations
+from tests.support.checker import violations
 from tests.support.clocks import Clock, PostgresByClock
 from tests.support.evidence import gathered, ledger_of
+from tests.support.facts import Evidence
 from tests.support.faults import Keeper, Store, connected, until, until_all_ended, until_value
 from tests.support.load import Load
 

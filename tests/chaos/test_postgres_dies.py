@@ -13,7 +13,7 @@ import pytest
 from shared.db.migrate import upgrade
 from shared.embedded.postgres import Postgres
 from tests.chaos.conftest import Stage
-from tests.support.checker import Evidence
+from tests.support.facts import Evidence
 from tests.support.faults import Recoveries, Store, connected
 from tests.support.load import Load
 from tests.support.proxy import Proxy

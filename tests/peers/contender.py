@@ -14,8 +14,8 @@ from typing import Protocol
 import httpx
 
 from shared.embedded.ports import free_port
-from tests.support.checker import Effect
 from tests.support.evidence import ledger_of
+from tests.support.facts import Effect
 from tests.support.processes import ROOT, Child, Processes
 
 SLOTS = 10

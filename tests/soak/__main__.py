@@ -20,8 +20,9 @@ from tests.soak.report import REPORT, Outcome, told, written
 from tests.soak.sampling import EVERY_SECONDS, Sample, taken
 from tests.soak.schedule import Strike, drawn
 from tests.soak.striking import Striking
-from tests.support.checker import Evidence, Violation, violations
+from tests.support.checker import violations
 from tests.support.evidence import gathered
+from tests.support.facts import Evidence, Violation
 from tests.support.faults import until_all_ended
 
 LINE_SECONDS = 10.0

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.support.checker import Call
+from tests.support.facts import Call
 from tests.support.load import Load
 
 RATE = 15.0

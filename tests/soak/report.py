@@ -12,7 +12,7 @@ from typing import Any
 from tests.soak.flatness import Trend
 from tests.soak.sampling import Sample
 from tests.soak.schedule import Strike
-from tests.support.checker import Evidence, Violation
+from tests.support.facts import Evidence, Violation
 
 REPORT = "report.json"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.support.checker import Attempt, Call, Effect, Evidence, Row
+from tests.support.facts import Attempt, Call, Effect, Evidence, Row
 
 TASKS = """
     SELECT t.id::text, t.status, t.version, t.attempt, t.max_attempts, t.generation, t.losses, t.cancel_requested,

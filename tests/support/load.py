@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import httpx
 
-from tests.support.checker import Call
+from tests.support.facts import Call
 
 REQUEST_TIMEOUT = 10.0
 PATIENCE_SECONDS = 90.0
