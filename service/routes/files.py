@@ -78,9 +78,7 @@ async def _record(caller: Caller, key: str | None, file_id: UUID, name: str, wri
     media_type = sniff_media_type(name, written.head)
     files = caller.house.files
     if key is None:
-        return _created(
-            file_view(await files.add(caller.tenant_id, file_id, name, written.size, written.sha256, media_type))
-        )
+        return _created(file_view(await files.add(caller.tenant_id, file_id, name, written, media_type)))
 
     async def create(session: AsyncSession) -> Answer:
         return _created(file_view(await files.add_in(session, caller.tenant_id, file_id, name, written, media_type)))

@@ -35,12 +35,10 @@ class FileRecords:
             raise NotFound
         return found
 
-    async def add(
-        self, tenant_id: int, file_id: UUID, name: str, size: int, sha256: str, media_type: str
-    ) -> StoredFile:
+    async def add(self, tenant_id: int, file_id: UUID, name: str, written: Written, media_type: str) -> StoredFile:
         """Record a file whose bytes are stored already."""
         async with self._stores.db.autocommit() as session:
-            return await self.add_in(session, tenant_id, file_id, name, Written(size, sha256, b""), media_type)
+            return await self.add_in(session, tenant_id, file_id, name, written, media_type)
 
     async def add_in(
         self, session: AsyncSession, tenant_id: int, file_id: UUID, name: str, written: Written, media_type: str

@@ -82,7 +82,7 @@ async def stored(stores: Stores, age: timedelta = OLD) -> UUID:
         yield b"bytes"
 
     written = await stores.storage.write(1, file_id, chunks())
-    await FileRecords(stores).add(1, file_id, "a.txt", written.size, written.sha256, "text/plain")
+    await FileRecords(stores).add(1, file_id, "a.txt", written, "text/plain")
     await execute(
         stores, "UPDATE files SET created_at = now() - CAST(:age AS interval) WHERE id = :id", id=file_id, age=age
     )

@@ -14,7 +14,7 @@ from shared.domain.errors import FileMissing
 from shared.domain.ids import new_id
 from shared.domain.run import StoredFile
 from shared.outbound import download
-from shared.storage import Storage, safe_name, sniff_media_type
+from shared.storage import Storage, Written, safe_name, sniff_media_type
 
 CHUNK_BYTES = 262_144
 
@@ -24,9 +24,7 @@ class FileRecords(Protocol):
 
     async def find(self, tenant_id: int, file_id: UUID) -> StoredFile | None: ...
 
-    async def add(
-        self, tenant_id: int, file_id: UUID, name: str, size: int, sha256: str, media_type: str
-    ) -> StoredFile: ...
+    async def add(self, tenant_id: int, file_id: UUID, name: str, written: Written, media_type: str) -> StoredFile: ...
 
 
 class TenantFiles:
@@ -55,7 +53,7 @@ class TenantFiles:
         written = await self._storage.write(self._tenant_id, file_id, _chunks(content))
         media_type = media_type or sniff_media_type(name, written.head)
         try:
-            saved = await self._records.add(self._tenant_id, file_id, name, written.size, written.sha256, media_type)
+            saved = await self._records.add(self._tenant_id, file_id, name, written, media_type)
         except BaseException:
             # No row, no file: retention would never find these bytes.
             await asyncio.shield(self._storage.delete(self._tenant_id, file_id))

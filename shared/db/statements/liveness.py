@@ -38,7 +38,7 @@ TAKE_BACK = """
 """
 
 # Level-triggered: every running task whose worker does not live, whoever noticed and however late.
-# From owners to tasks, each by its index: every process runs this once a second over any number of rows.
+# From owners to tasks, each by its index: every process runs this every two seconds over any number of rows.
 RESCUE = text(f"""
     WITH owners AS MATERIALIZED (
         SELECT DISTINCT t.worker_id FROM tasks t WHERE t.status = 'PROCESSING'

@@ -13,7 +13,7 @@ import pytest
 from shared.domain.errors import FileMissing, OutboundRefused
 from shared.domain.ids import new_id
 from shared.domain.run import StoredFile
-from shared.storage import Storage
+from shared.storage import Storage, Written
 from tests.support.ai_server import AIServer, answered
 from worker.providers.files import TenantFiles
 
@@ -28,12 +28,10 @@ class Records:
     async def find(self, tenant_id: int, file_id: UUID) -> StoredFile | None:
         return self.rows.get((tenant_id, file_id))
 
-    async def add(
-        self, tenant_id: int, file_id: UUID, name: str, size: int, sha256: str, media_type: str
-    ) -> StoredFile:
+    async def add(self, tenant_id: int, file_id: UUID, name: str, written: Written, media_type: str) -> StoredFile:
         if self.error is not None:
             raise self.error
-        row = StoredFile(file_id, name, size, sha256, media_type, datetime.now(UTC), Path("unknown"))
+        row = StoredFile(file_id, name, written.size, written.sha256, media_type, datetime.now(UTC), Path("unknown"))
         self.rows[tenant_id, file_id] = row
         return row
 
