@@ -143,20 +143,21 @@ class Runner:
         # A tick has an id of its own; one named by the user is meant to come again.
         bar_ms = keep_cronjob_progress * 1_000 if isinstance(function, CronJob) and not function.job_id else 0
         outcome = error if error is not None else result
-        return self._ended(run, outcome, error is None, keep_s, forever=forever, bar_ms=bar_ms)
+        return self._ended(run, outcome, keep_s, has_failed=error is not None, forever=forever, bar_ms=bar_ms)
 
     def _refused(self, run: Run, error: BaseException) -> Ended:
         self._worker.jobs_failed += 1
-        return self._ended(run, error, False, self._worker.keep_result_s, forever=self._worker.keep_result_forever)
+        keep_s, forever = self._worker.keep_result_s, self._worker.keep_result_forever
+        return self._ended(run, error, keep_s, has_failed=True, forever=forever)
 
     def _ended(
-        self, run: Run, outcome: Any, success: bool, keep_s: float | None, *, forever: bool | None, bar_ms: int = 0
+        self, run: Run, outcome: Any, keep_s: float | None, *, has_failed: bool, forever: bool | None, bar_ms: int = 0
     ) -> Ended:
         job, call = run.claimed, run.call
         data: bytes | None = None
         if forever or (keep_s or 0) > 0:
             data = serialize_result(
-                call.name, call.args, call.kwargs, call.job_try, call.enqueued_ms, success, outcome,
+                call.name, call.args, call.kwargs, call.job_try, call.enqueued_ms, not has_failed, outcome,
                 run.started_ms, now_ms(), f"{job.job_id}:{call.name}", self._queues[job.place - 1], job.job_id,
                 serializer=self._worker.job_serializer,
             )  # fmt: skip
