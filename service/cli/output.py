@@ -15,12 +15,22 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 PIPED_WIDTH = 200
 """Columns where no terminal says its width: wide enough that no id is cut."""
+
+WRITTEN = frozenset("\n\u00a0\u1680\u202f\u205f\u3000\u200c\u200d") | {chr(n) for n in range(0x2000, 0x200B)}
+"""What Python calls unprintable and people write: blanks of other widths, and the joiners of scripts and of emoji."""
+
+GAP = 2
+"""Blanks between columns."""
+
+LEAST_WIDTH = 24
+"""Columns that the last one of a table keeps in a narrow terminal."""
 
 STYLES = {
     "COMPLETED": "green",
@@ -67,7 +77,7 @@ def show(form: Form, document: Any, ids: Iterable[str], table: Callable[[], Rend
             for id in ids:
                 print(id)
         case Form.TABLE:
-            out().print(table())
+            out().print(table(), crop=False)
 
 
 def json_text(document: Any, *, indent: int | None = None) -> str:
@@ -89,11 +99,25 @@ def complain(message: str, *details: str) -> None:
         console.print(Text(f"  {one_line(detail)}"), soft_wrap=True)
 
 
-def columns(*headers: str) -> Table:
-    """An empty table without frames."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+class Listing(Table):
+    """A table without frames whose words stay whole: only its last column is folded, and never below a readable width.
+
+    A line that is too long even so goes on in the terminal's next one, as those of other programs do.
+    """
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        *fixed, last = (max(map(cell_len, map(str, (column.header, *column.cells)))) for column in self.columns)
+        room = options.max_width - sum(fixed) - GAP * len(fixed)
+        if last > room:
+            self.width = options.max_width - room + min(last, max(room, LEAST_WIDTH))
+        yield from super().__rich_console__(console, options)
+
+
+def columns(*headers: str) -> Listing:
+    """An empty table."""
+    table = Listing(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for header in headers:
-        table.add_column(header, no_wrap=header == "ID", overflow="fold")
+        table.add_column(header, no_wrap=header != headers[-1], overflow="fold")
     return table
 
 
@@ -108,8 +132,8 @@ def one_line(value: object, limit: int | None = None) -> str:
 
 
 def printable(text: str) -> str:
-    """Without what could move the cursor, change colours or hide: only line breaks stay."""
-    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
+    """Without what could move the cursor, change colours, turn the text or hide: of controls, line breaks stay."""
+    return "".join(c if c.isprintable() or c in WRITTEN else "�" for c in text)
 
 
 def compact(value: Any) -> str:

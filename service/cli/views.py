@@ -43,20 +43,33 @@ def _facts(task: Task) -> Iterator[tuple[str, str | Text]]:
     if task.queue:
         yield "queue", f"{task.queue}, priority {task.priority}"
     if task.attempt:
-        yield "attempt", f"{task.attempt} of {task.max_attempts}"
+        again = f", generation {task.generation}" if task.generation > 1 else ""
+        yield "attempt", f"{task.attempt} of {task.max_attempts}{again}"
     if not task.is_final and (progress := progress_of(task)):
         yield "progress", progress
-    yield "created", at(task.created_at)
-    if task.duration is not None:
-        yield "took", f"{seconds(task.duration)} s"
+    yield from _times(task)
+    if task.worker:
+        yield "worker", task.worker
     if task.tags:
         yield "tags", ", ".join(task.tags)
+    if task.metadata:
+        yield "metadata", compact(task.metadata)
     if task.input:
         yield "input", compact(task.input)
     if task.error is not None:
         yield "error", Text(one_line(f"{task.error.type}: {task.error.message}"), style="red")
     if task.result is not None:
         yield "result", compact(task.result)
+
+
+def _times(task: Task) -> Iterator[tuple[str, str]]:
+    yield "created", at(task.created_at)
+    if task.status in {"SCHEDULED", "RETRYING"}:
+        yield "due", at(task.run_at)
+    if task.finished_at is not None:
+        yield "ended", at(task.finished_at)
+    if task.duration is not None:
+        yield "took", f"{seconds(task.duration)} s"
 
 
 def attempt_list(attempts: Iterable[Attempt]) -> Table:

@@ -144,6 +144,31 @@ def test_a_text_of_a_user_cannot_steer_the_terminal_or_be_markup(api: FakeApi, r
     assert not any(c in ran.out for c in "\x1b\x07\x9b")
 
 
+def test_a_text_keeps_what_its_language_is_written_with(api: FakeApi, run: Runner) -> None:
+    said = "\u4f60\u597d\u3000\u4e16\u754c, \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645, 12\u202f%\u00a0!"
+    api.steps["x"] = [{"status": "COMPLETED", "result": f"{said} \u202eturned\u200b"}]
+    api.add({"type": "x"})
+    assert f"{said} �turned�" in run("get", "0190-0000").out
+
+
+def test_a_task_says_when_it_is_due_when_it_ended_and_what_was_kept_with_it(api: FakeApi, run: Runner) -> None:
+    ended = "2030-01-31T12:00:09Z"
+    api.steps["later"] = [{"status": "SCHEDULED", "run_at": "2030-01-31T12:00:00Z"}]
+    more = {"worker": "w-1", "metadata": {"customer": "c-17"}, "generation": 2, "attempt": 1}
+    api.steps["done"] = [{"status": "COMPLETED", "run_at": ended, "finished_at": ended, **more}]
+    api.add({"type": "later"})
+    api.add({"type": "done"})
+    facts = dict(line.split(maxsplit=1) for line in run("get", "0190-0000").out.splitlines())
+    assert facts["due"].strip() == "2030-01-31 12:00:00Z"
+    assert {"ended", "worker", "metadata"} & set(facts) == set()
+    facts = dict(line.split(maxsplit=1) for line in run("get", "0190-0001").out.splitlines())
+    assert "due" not in facts
+    assert [facts[name].strip() for name in ("attempt", "ended", "worker", "metadata")] == [
+        *("1 of 4, generation 2", "2030-01-31 12:00:09Z", "w-1"),
+        '{"customer": "c-17"}',
+    ]
+
+
 @pytest.mark.parametrize(("form", "expected"), [("id", "0190-0000\n"), ("json", '"id": "0190-0000"')])
 def test_other_forms_of_one_task(api: FakeApi, run: Runner, form: str, expected: str) -> None:
     api.add({"type": "x"})
@@ -188,3 +213,27 @@ def test_a_running_task_is_asked_to_stop(api: FakeApi, run: Runner) -> None:
     ran = run("cancel", "0190-0000")
     assert ran.code == 0
     assert "PROCESSING cancel requested" in ran.out
+
+
+@pytest.mark.parametrize("width", ["10", "60", "80"])
+def test_a_narrow_terminal_breaks_no_word_of_a_table(
+    api: FakeApi, run: Runner, monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    api.add({"type": "a_rather_long_name_of_a_type", "queue": "ai_processing"})
+    heads, row = run("list").out.splitlines()
+    assert heads.split() == ["ID", "TYPE", "QUEUE", "STATUS", "PROGRESS", "CREATED", "SECONDS"]
+    assert row.split()[:4] == ["0190-0000", "a_rather_long_name_of_a_type", "ai_processing", "PENDING"]
+
+
+def test_in_a_narrow_terminal_the_last_column_is_folded(
+    api: FakeApi, run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "72")
+    api.add({"type": "x"})
+    said = "word " * 40
+    runs = [{"attempt": 1, "outcome": "failed", "error": {"type": "E", "message": said, "retryable": False}}]
+    api.answer("GET", f"{TASKS}/0190-0000/attempts", 200, {"data": runs})
+    lines = run("attempts", "0190-0000").out.splitlines()
+    assert max(map(len, lines)) <= 72
+    assert " ".join(lines).split().count("word") == 40
