@@ -83,6 +83,69 @@ async def test_a_session_that_is_over_asks_for_the_key_again(guarded: Desk) -> N
     await expect(guarded.row("urgent")).to_be_visible()
 
 
+async def test_what_was_begun_waits_for_who_signs_in_again(guarded: Desk) -> None:
+    await guarded.open("/submit")
+    await sign_in(guarded)
+    await guarded.page.get_by_label("Task type").select_option("simple_calculation")
+    await guarded.page.get_by_label("a", exact=True).fill("41")
+    await guarded.page.get_by_label("b", exact=True).fill("1")
+    await guarded.page.context.clear_cookies()
+    await guarded.button("Submit the task").click()
+    await expect(guarded.page.get_by_label("API key")).to_be_focused()
+    await expect(guarded.page.get_by_label("Task type")).to_have_count(0)
+    await sign_in(guarded)
+    await expect(guarded.page.get_by_label("a", exact=True)).to_have_value("41")
+    await guarded.button("Submit the task").click()
+    await expect(guarded.page.get_by_role("heading", level=1)).to_contain_text("simple_calculation")
+    guarded.forgive("401")
+    guarded.forgive("EventSource")
+
+
+async def test_a_question_waits_for_who_signs_in_again(guarded: Desk) -> None:
+    await guarded.open("/keys")
+    await sign_in(guarded)
+    await guarded.button("New key …").click()
+    await guarded.dialog.get_by_label("Name").fill("team")
+    await guarded.page.context.clear_cookies()
+    await guarded.button("Create the key").click()
+    await sign_in(guarded)
+    await expect(guarded.dialog.get_by_label("Name")).to_have_value("team")
+    # Modal as before: what lies behind it is out of reach.
+    assert await guarded.page.evaluate("document.querySelector('dialog').matches(':modal')")
+    await guarded.button("Create the key").click()
+    await expect(guarded.row("team")).to_be_visible()
+    guarded.forgive("401")
+    guarded.forgive("EventSource")
+
+
+async def test_a_tab_goes_on_where_another_has_signed_in_anew(guarded: Desk) -> None:
+    await guarded.open("/queues")
+    await sign_in(guarded)
+    other = Desk(await guarded.page.context.new_page(), guarded.url, Path())
+    await other.open("/queues")
+    await other.button("Pause updates").click()
+    await guarded.button("Sign out").click()
+    await sign_in(guarded)
+    await expect(guarded.row("urgent")).to_be_visible()
+    await other.row("urgent").get_by_role("button", name="Pause", exact=True).click()
+    await other.toast("urgent is paused")
+    other.forgive("403")
+    other.forgive("EventSource")
+    assert other.troubles == []
+
+
+async def test_a_door_opens_by_itself_where_another_tab_has_signed_in(guarded: Desk) -> None:
+    await guarded.open("/queues")
+    other = Desk(await guarded.page.context.new_page(), guarded.url, Path())
+    await other.open("/workers")
+    await sign_in(guarded)
+    await expect(guarded.row("urgent")).to_be_visible()
+    # What the browser says when the reader comes to the tab; without a window there is no coming and going.
+    await other.page.evaluate("dispatchEvent(new Event('focus'))")
+    await expect(other.page.get_by_role("heading", name="Workers", level=1)).to_be_visible()
+    assert other.troubles == []
+
+
 async def test_a_key_that_only_reads_is_offered_nothing_else(guarded: Desk, own_service: Service) -> None:
     admin = {"Authorization": f"Bearer {KEY}"}
     async with httpx.AsyncClient(base_url=own_service.url, headers=admin) as http:

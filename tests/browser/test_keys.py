@@ -26,6 +26,7 @@ async def test_keys_are_made_rotated_and_revoked(
         await expect(secret).to_contain_text("trk_")
         await desk.button("I have kept it").click()
         await expect(secret).to_have_count(0)
+        await expect(desk.page.get_by_text("Signed in with")).to_be_visible()
         await desk.page.reload()
         await expect(desk.row("first")).to_contain_text("yours")
         await desk.button("New key …").click()
@@ -42,3 +43,22 @@ async def test_keys_are_made_rotated_and_revoked(
         await desk.open("/audit")
         await expect(desk.row("key.").first).to_be_visible()
         await desk.judge("audit-filled-desktop-light")
+
+
+async def test_who_rotates_the_key_they_came_with_goes_on_with_the_new_one(
+    browser: Browser, own_service: Service, pictures: Path, look: dict[str, Any]
+) -> None:
+    await own_service.start_api()
+    async with desk_at(browser, own_service.url, pictures, look) as desk:
+        await desk.open("/keys")
+        await desk.button("New key …").click()
+        await desk.dialog.get_by_label("Name").fill("mine")
+        await desk.button("Create the key").click()
+        await desk.button("I have kept it").click()
+        await desk.row("mine").get_by_role("button", name="Rotate …").click()
+        await desk.dialog.get_by_label("Overlap in hours").fill("0")
+        await desk.button("Rotate the key").click()
+        secret = await desk.page.locator(".secret code").inner_text()
+        fresh = secret.removeprefix("trk_").partition(".")[0]
+        await expect(desk.page.get_by_text(f"Signed in with {fresh}")).to_be_visible()
+        await expect(desk.row(fresh)).to_contain_text("yours")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from service.client import AsyncClient
 from tests.browser.conftest import Desk, desk_at
@@ -88,6 +88,26 @@ async def test_the_curve_begins_with_what_the_service_counted(desk: Desk) -> Non
     )
     await desk.open("/")
     await expect(desk.page.get_by_role("img", name="at most 7.5/s")).to_be_visible()
+
+
+async def test_a_late_answer_is_not_drawn_over_another_page(desk: Desk) -> None:
+    come = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await come.wait()
+        await route.continue_()
+
+    await desk.page.route("**/webhooks/secret", hold)
+    await desk.open("/webhooks")
+    await desk.button("Show the secret").click()
+    await desk.page.get_by_role("link", name="Keys", exact=True).click()
+    await expect(desk.page.get_by_role("heading", name="No key exists")).to_be_visible()
+    async with desk.page.expect_response("**/webhooks/secret"):
+        come.set()
+    # The answer is there: two frames later it would be drawn.
+    await desk.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    await expect(desk.page.get_by_role("heading", name="No key exists")).to_be_visible()
+    await expect(desk.page.get_by_role("heading", name="Signing secret")).to_have_count(0)
 
 
 async def test_an_outage_is_told_and_ends_by_itself(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from service.client import AsyncClient
 from tests.browser.conftest import Desk
@@ -107,6 +108,68 @@ async def test_the_form_says_what_is_wrong_where_it_is(desk: Desk) -> None:
     await desk.button("Submit the task").click()
     await expect(desk.page.get_by_label("the result", exact=True)).to_contain_text('"result": 48')
     await expect(desk.page.get_by_role("link", name="browser")).to_be_visible()
+
+
+async def test_what_is_half_written_is_not_taken_for_nothing(desk: Desk) -> None:
+    await desk.open("/submit")
+    await desk.page.get_by_label("Task type").select_option("simple_calculation")
+    await desk.button("Fill in an example").click()
+    await desk.page.get_by_text("How it shall run").click()
+    for label, keys in {"Run at": "12", "Delay": "1e"}.items():
+        box = desk.page.get_by_label(label)
+        await box.press_sequentially(keys)
+        await desk.button("Submit the task").click()
+        await expect(desk.page.get_by_text(f"{label}: what is written there is not complete.")).to_be_visible()
+        await box.fill("")
+    assert [one for one in desk.asked if one.startswith("POST")] == []
+
+
+async def test_a_submit_without_an_answer_is_not_made_twice(desk: Desk, client: AsyncClient, tag: str) -> None:
+    keys: list[str | None] = []
+
+    async def lose_the_first_answer(route: Route) -> None:
+        keys.append(await route.request.header_value("Idempotency-Key"))
+        if len(keys) == 1:
+            await route.fetch()
+            await route.abort()
+        else:
+            await route.continue_()
+
+    await desk.page.route("**/api/v1/tasks", lose_the_first_answer)
+    desk.excuse("Failed to load resource")
+    await desk.open("/submit")
+    await desk.page.get_by_label("Task type").select_option("simple_calculation")
+    await desk.button("Fill in an example").click()
+    await desk.page.get_by_text("How it shall run").click()
+    await desk.page.get_by_label("Tags").fill(tag)
+    await desk.button("Submit the task").click()
+    await expect(desk.page.get_by_text("The service cannot be reached")).to_be_visible()
+    await desk.button("Submit the task").click()
+    await expect(desk.page.get_by_label("the result", exact=True)).to_be_visible()
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+    assert len([task async for task in client.list(tag=tag)]) == 1
+
+
+async def test_who_leaves_a_question_hears_of_its_end(desk: Desk, client: AsyncClient) -> None:
+    answered = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        if "dry_run" not in route.request.url:
+            await answered.wait()
+        await route.continue_()
+
+    await client.pause_queue("urgent")
+    await client.submit("simple_calculation", SUM, queue="urgent")
+    await desk.page.route("**/queues/urgent/tasks*", hold)
+    await desk.open("/queues")
+    await desk.row("urgent").get_by_role("button", name="Purge …").click()
+    await desk.button("Cancel 1 task").click()
+    await desk.page.keyboard.press("Escape")
+    await expect(desk.dialog).to_have_count(0)
+    answered.set()
+    await desk.toast("1 task cancelled")
+    await client.resume_queue("urgent")
 
 
 async def test_every_type_has_a_form_and_its_example_fits(desk: Desk, client: AsyncClient) -> None:

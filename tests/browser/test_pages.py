@@ -78,6 +78,8 @@ async def test_the_menu_on_a_phone(desk: Desk, look: dict[str, Any]) -> None:
         return
     await desk.button("Menu").click()
     await desk.judge(named("menu", look))
+    await expect(desk.page.locator(".side :focus")).to_have_text("Overview")
+    await expect(desk.page.locator(".main")).to_have_attribute("inert", "")
     await desk.page.keyboard.press("Escape")
     await expect(desk.page.get_by_role("link", name="Queues", exact=True)).to_be_hidden()
     await desk.button("Menu").click()

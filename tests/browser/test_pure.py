@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import Browser
 
-from tests.browser.conftest import Desk
+from tests.browser.conftest import Desk, desk_at
+from tests.e2e.conftest import Service
 
 
 async def called(desk: Desk, module: str, expression: str) -> Any:
@@ -42,6 +45,34 @@ async def test_a_search_is_completed(desk: Desk) -> None:
     assert await called(desk, "parts/suggest", f"m.completions('sta', {known})") == ["status:"]
     assert await called(desk, "parts/suggest", f"m.completions('tag:a type:r', {known})") == ["tag:a type:resize"]
     assert await called(desk, "parts/suggest", f"m.completions('queue:urgent', {known})") == []
+
+
+async def test_a_day_is_the_readers_and_times_say_their_zone(
+    browser: Browser, service: Service, pictures: Path, look: dict[str, Any]
+) -> None:
+    async with desk_at(browser, service.url, pictures, {**look, "timezone_id": "Asia/Tokyo"}) as desk:
+        day = await called(desk, "parts/search", "m.parse('after:2026-01-31').query.get('created_after')")
+        assert day == "2026-01-30T15:00:00.000Z"
+        assert "9:00:00 AM GMT+9" in await called(desk, "format", "m.full('2026-01-31T00:00:00Z')")
+
+
+async def test_numbers_keep_their_digits(desk: Desk) -> None:
+    text = '{"a":9007199254740993,"b":[-1e400,1.5,9007199254740991],"c":"1"}'
+    assert await called(desk, "json", f"JSON.stringify(m.parse({text!r}))") == text
+
+
+async def test_what_stays_keeps_the_focus_when_what_stood_above_it_goes(desk: Desk) -> None:
+    script = """((names) => {
+        const list = (names) => m.h("ul", {}, names.map((name) =>
+            m.h("li", { "data-key": name }, m.h("button", { id: `own-${name}` }, name))));
+        const old = document.body.appendChild(list(["a", "b", "c", "d"]));
+        old.querySelector("#own-c").focus();
+        m.patch(old, list(["b", "new", "c", "d"]));
+        const found = [document.activeElement.id, old.textContent];
+        old.remove();
+        return found;
+    })()"""
+    assert await called(desk, "dom", script) == ["own-c", "bnewcd"]
 
 
 async def test_figures_read_well(desk: Desk) -> None:

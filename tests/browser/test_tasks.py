@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from playwright.async_api import expect
 
@@ -53,6 +54,8 @@ async def test_pages_follow_the_cursor(desk: Desk, client: AsyncClient, tag: str
     await expect(desk.button("Newest")).to_be_disabled()
     await desk.button("Older").click()
     await expect(desk.page.get_by_role("row")).to_have_count(2)
+    await expect(desk.page.locator(":focus")).to_have_attribute("id", "content")
+    assert await desk.page.evaluate("scrollY") == 0
     await desk.button("Newest").click()
     await expect(desk.page.get_by_role("row")).to_have_count(51)
 
@@ -146,3 +149,59 @@ async def test_tasks_that_ended_badly_are_sent_back_together(desk: Desk, client:
     await desk.dialog.get_by_role("button", name="Retry 2 tasks").click()
     await desk.toast("2 tasks sent back to the queue")
     assert {(await client.get(task.id)).generation for task in tasks} == {2}
+
+
+async def test_a_bulk_action_that_cannot_be_counted_says_so(desk: Desk, client: AsyncClient, tag: str) -> None:
+    await client.submit("simple_calculation", SUM, tags=[tag], delay=3_600)
+    await desk.open(f"/tasks?tag={tag}")
+    await desk.page.get_by_label("Select simple_calculation").check()
+    await desk.page.route("**/tasks/bulk/cancel", lambda route: route.abort())
+    desk.excuse("Failed to load resource")
+    await desk.button("Cancel …").click()
+    await desk.toast("The service cannot be reached")
+    await expect(desk.page.get_by_text("1 task selected")).to_be_visible()
+
+
+async def test_what_is_too_large_for_javascript_is_shown_and_run_again_as_it_is(
+    desk: Desk, client: AsyncClient, tag: str
+) -> None:
+    large = 2**53 + 1
+    task = await client.submit("simple_calculation", {"a": large, "b": 0, "operation": "add"}, tags=[tag])
+    await desk.open(f"/tasks/{task.id}")
+    await expect(desk.page.get_by_label("the input", exact=True)).to_contain_text(str(large))
+    await expect(desk.page.get_by_label("the result", exact=True)).to_contain_text(str(large))
+    await desk.page.get_by_role("link", name="Run again …").click()
+    await expect(desk.page.get_by_label("a", exact=True)).to_have_value(str(large))
+    await desk.page.get_by_label("b", exact=True).fill(str(large + 1))
+    await desk.button("Submit the task").click()
+    await expect(desk.page.get_by_label("the result", exact=True)).to_contain_text(str(2 * large + 1))
+
+
+async def test_what_a_task_was_given_beside_its_input_is_given_again(desk: Desk, client: AsyncClient, tag: str) -> None:
+    given: dict[str, Any] = {
+        "tags": [tag],
+        "metadata": {"customer": "c-17"},
+        "timeout": 77,
+        "max_attempts": 2,
+        "priority": 3,
+    }
+    task = await client.submit("simple_calculation", SUM, **given)
+    await desk.open(f"/submit?from={task.id}")
+    await desk.button("Submit the task").click()
+    await expect(desk.page.get_by_label("the result", exact=True)).to_be_visible()
+    again = await client.get(desk.page.url.rpartition("/")[2])
+    assert again.id != task.id
+    assert {name: getattr(again, name) for name in given} == given
+
+
+async def test_output_is_followed_even_if_the_first_look_failed(desk: Desk, client: AsyncClient) -> None:
+    task = await client.submit("sleep", {"value": 30})
+    at = f"**/api/v1/tasks/{task.id}"
+    await desk.page.route(at, lambda route: route.abort())
+    desk.excuse("Failed to load resource")
+    await desk.open(f"/tasks/{task.id}")
+    await expect(desk.page.get_by_role("heading", name="No answer")).to_be_visible()
+    await desk.page.unroute(at)
+    async with desk.page.expect_request(f"{at}/events"):
+        await desk.button("Try again").click()
+    await client.cancel(task.id)

@@ -60,6 +60,9 @@ function patchAttributes(old, fresh) {
 }
 
 function patchChildren(old, fresh) {
+  const staying = new Set([...fresh.childNodes].map(keyOf));
+  // What goes, goes first: else what stays would be moved before it, and whatever is moved loses the focus.
+  for (const node of [...old.childNodes]) if (keyOf(node) && !staying.has(keyOf(node))) node.remove();
   const keyed = new Map([...old.childNodes].filter(keyOf).map((node) => [keyOf(node), node]));
   let at = old.firstChild;
   for (const wanted of [...fresh.childNodes]) {

@@ -1,6 +1,6 @@
 // How figures, times and ids read. Pure: the clock is an argument.
 const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60]];
-const FULL = { dateStyle: "medium", timeStyle: "medium" };
+const FULL = { dateStyle: "medium", timeStyle: "long" }; // long: with its time zone
 const NUMBERS = new Intl.NumberFormat("en");
 const KIB = 1_024, MIB = 1_048_576;
 
@@ -32,7 +32,7 @@ export function ago(time, now = Date.now()) {
 }
 
 export const full = (time) => known(time, () => new Date(time).toLocaleString(undefined, FULL));
-export const rate = (value) => known(value, () => `${value >= 10 ? Math.round(value) : +value.toFixed(2)}/s`);
+export const rate = (value) => known(value, () => `${value >= 10 ? number(Math.round(value)) : +value.toFixed(2)}/s`);
 export const percent = (share) => known(share, () => `${+(share * 100).toFixed(1)} %`);
 
 export function size(bytes) {

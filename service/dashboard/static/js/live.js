@@ -20,7 +20,8 @@ class Live extends EventTarget {
   start() { if (!this.#isPaused) this.#say("polling"); this.#open(); }
 
   get isPaused() { return this.#isPaused; }
-  get mayAsk() { return !this.#isPaused && !document.hidden; }
+  // Before anybody has signed in, and after, there is nobody to ask for.
+  get mayAsk() { return !this.#isPaused && !document.hidden && this.#address !== null; }
 
   // Paused means paused: the stream is closed, no page asks, and nothing gathered is shown later.
   toggle() {
@@ -51,7 +52,7 @@ class Live extends EventTarget {
   }
 
   #open() {
-    if (!this.#address || !this.mayAsk || this.#source) return;
+    if (!this.mayAsk || this.#source) return;
     const source = new EventSource(this.#address);
     this.#source = source;
     source.addEventListener("open", () => this.#say("live"));

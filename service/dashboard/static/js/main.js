@@ -4,7 +4,7 @@ import { live } from "./live.js";
 import { Page } from "./page.js";
 import { broken, missing } from "./parts/notes.js";
 import { here, route } from "./router.js";
-import { look } from "./session.js";
+import { look, who } from "./session.js";
 import { shell } from "./shell.js";
 import { listen } from "./shortcuts.js";
 import audit from "./views/audit.js";
@@ -30,14 +30,28 @@ const FEED = "/api/v1/events";
 const NOWHERE = { title: "There is no such page" };
 for (const [pattern, page] of Object.entries(PAGES)) route(pattern, page);
 
-let frame = null, page = null, closed = null, isTurned = false;
+// `enter`: what follows as soon as somebody is signed in, while the door is shown; `kept`: what waits behind it.
+let frame = null, page = null, closed = null, enter = null, kept = null, isTurned = false;
+
+function toTop() {
+  frame.content.focus({ preventScroll: true });
+  scrollTo(0, 0);
+}
+
+// The same page with other filters, or further back.
+function turnWithin(query) {
+  const isOther = page.context.query.get("cursor") !== query.get("cursor");
+  page.context.query = query;
+  page.refresh({ isAsked: true });
+  if (isOther) toTop();
+}
 
 function turn() {
-  if (!frame) return;
+  if (!frame || kept) return;
   const { path, page: view, params, query } = here();
   const id = path + JSON.stringify(params);
   frame.at(path, view?.title ?? "Not found");
-  if (page && page.id === id) { page.context.query = query; page.refresh({ isAsked: true }); return; }
+  if (page && page.id === id) { turnWithin(query); return; }
   page?.end();
   page = null;
   if (!view) { show(frame.content, h("div", { class: "page" }, missing(NOWHERE))); return; }
@@ -45,13 +59,11 @@ function turn() {
   page.id = id;
   page.start();
   // On the first page the reader begins at the top, where the skip link is.
-  if (isTurned) { frame.content.focus({ preventScroll: true }); scrollTo(0, 0); }
+  if (isTurned) toTop();
   isTurned = true;
 }
 
-function open() {
-  frame = shell(signedOut);
-  show(document.body, frame.node);
+function begin() {
   live.follow(FEED);
   live.start();
   closed = new AbortController();
@@ -59,18 +71,70 @@ function open() {
   turn();
 }
 
-function signedOut() {
-  page?.end();
+function rest() {
   closed?.abort();
-  page = frame = null;
   live.stop();
-  show(document.body, signInPage(open));
+}
+
+function open() {
+  page?.end();
+  page = kept = null;
+  frame = shell(signedOut);
+  show(document.body, frame.node);
+  begin();
+}
+
+function door(then) {
+  enter = () => { if (enter) { enter = null; then(); } };
+  show(document.body, signInPage(enter));
+}
+
+function signedOut() {
+  rest();
+  page?.end();
+  page = frame = null;
+  door(open);
+}
+
+// The session is over, in the midst of something perhaps. Whoever signs in with the same key finds it as it was.
+function lock(key) {
+  if (!frame || kept) return;
+  rest();
+  kept = { key, nodes: [...document.body.childNodes], focus: document.activeElement };
+  door(unlock);
+}
+
+function unlock() {
+  const { key, nodes, focus } = kept;
+  if (who().key_id !== key) { open(); return; }
+  kept = null;
+  show(document.body, nodes);
+  for (const box of document.querySelectorAll("dialog[open]")) {
+    box.removeAttribute("open");
+    box.showModal();
+  }
+  focus.focus();
+  begin();
+}
+
+// Another tab may have signed in meanwhile.
+async function knock() {
+  if (!enter || document.hidden) return;
+  const { state } = await look().catch(() => ({ state: "signed_out" }));
+  if (state !== "signed_out") enter?.();
+}
+
+// Another tab has signed in with another key, or out.
+function other() {
+  if (!frame || kept) return;
+  rest();
+  if (who().state === "signed_out") signedOut(); else open();
 }
 
 async function start() {
   try {
     const { state } = await look();
-    if (state === "signed_out") signedOut(); else open();
+    if (state === "signed_out") door(open); else open();
   } catch (error) {
     if (!("status" in error)) throw error;
     show(document.body, h("main", { class: "content" }, h("h1", {}, "Task Runner"), broken(error, start)));
@@ -78,5 +142,9 @@ async function start() {
 }
 
 addEventListener("hashchange", turn);
-document.addEventListener("session:over", () => { if (frame) signedOut(); });
+document.addEventListener("session:over", () => lock(who().key_id));
+document.addEventListener("session:other", other);
+document.addEventListener("session:known", () => frame?.tellWho());
+document.addEventListener("visibilitychange", knock);
+addEventListener("focus", knock);
 start();

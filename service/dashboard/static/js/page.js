@@ -11,6 +11,7 @@ export class Page {
   #timer = 0;
   #isAsking = false;
   #isStale = false;
+  #isBegun = false;
   #onChange = () => this.refresh();
 
   constructor(view, place, context) {
@@ -24,7 +25,6 @@ export class Page {
     show(this.place, bones());
     if (this.view.isLive !== false) live.addEventListener("changed", this.#onChange);
     await this.refresh({ isAsked: true });
-    this.view.started?.(this.context);
   }
 
   end() {
@@ -59,10 +59,20 @@ export class Page {
     } finally {
       this.#isAsking = false;
     }
-    if (!this.#ended.signal.aborted) this.#draw();
+    this.#draw();
+    if (!this.context.error) this.#begin();
   }
 
+  // Once there is something to begin with, however late that is.
+  #begin() {
+    if (this.#isBegun || this.#ended.signal.aborted) return;
+    this.#isBegun = true;
+    this.view.started?.(this.context);
+  }
+
+  // An answer may come when the reader has turned to another page: that is not drawn over.
   #draw() {
+    if (this.#ended.signal.aborted) return;
     const { data, error } = this.context;
     const drawn = h("div", { class: "page" }, ...this.#parts(data, error));
     const old = this.place.firstElementChild;

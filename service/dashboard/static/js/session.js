@@ -1,5 +1,5 @@
 // Who looks at the dashboard: what the service told about the key and its scopes.
-import { ask, useToken } from "./api.js";
+import { ask, renewBy, useToken } from "./api.js";
 
 const PATH = "/dashboard/session";
 let known = { state: "signed_out", scopes: [] };
@@ -7,6 +7,7 @@ let known = { state: "signed_out", scopes: [] };
 function take(answer) {
   known = { scopes: [], ...answer };
   useToken(answer.csrf ?? null);
+  document.dispatchEvent(new Event("session:known"));
   return known;
 }
 
@@ -18,4 +19,11 @@ export async function signOut() {
 }
 
 export const who = () => known;
+
+renewBy(async () => {
+  const { key_id: before } = known;
+  const isSame = (await look()).key_id === before;
+  if (!isSame) document.dispatchEvent(new Event("session:other"));
+  return isSame;
+});
 export const may = (scope) => known.scopes.includes(scope) || known.scopes.includes("admin");

@@ -2,7 +2,7 @@
 import { h, show } from "./dom.js";
 import { live } from "./live.js";
 import { icon } from "./parts/icons.js";
-import { told } from "./parts/notes.js";
+import { toasts, told } from "./parts/notes.js";
 import { link } from "./router.js";
 import { signOut, who } from "./session.js";
 import { showKeys } from "./shortcuts.js";
@@ -12,6 +12,7 @@ const WORK = {
   workers: ["/workers", "Workers"], schedules: ["/schedules", "Schedules"], workflows: ["/workflows", "Workflows"],
 };
 const HOUSE = { webhooks: ["/webhooks", "Webhooks"], keys: ["/keys", "Keys"], audit: ["/audit", "Audit log"] };
+const NARROW = "(max-width: 60rem)";
 const OPEN = "No API key exists yet: only this machine is served.";
 const WORDS = { live: "Live", polling: "Refreshing", paused: "Paused", offline: "No connection" };
 
@@ -24,6 +25,8 @@ export function shell(leave) {
   const node = h("div", { class: "shell" });
   const [first, second] = [WORK, HOUSE].map(linksTo);
   const links = [...first, ...second];
+  const foot = h("div", { class: "foot" });
+  const main = h("div", { class: "main" });
   const isOpen = () => node.dataset.menu === "open";
   const opens = { "aria-expanded": "false", "aria-controls": "side", onclick: () => turn(!isOpen()) };
   const menu = square("Menu", "menu", { class: "button quiet square menu", ...opens });
@@ -31,8 +34,11 @@ export function shell(leave) {
   function turn(open) {
     node.dataset.menu = open ? "open" : "closed";
     menu.setAttribute("aria-expanded", String(open));
+    // The focus stays in the drawer while it is open.
+    main.inert = open;
     if (open) links[0].focus();
   }
+  matchMedia(NARROW).addEventListener("change", () => turn(false));
   node.addEventListener("keydown", ({ key }) => {
     if (key !== "Escape" || !isOpen()) return;
     turn(false);
@@ -43,8 +49,10 @@ export function shell(leave) {
   const scrim = { class: "scrim", type: "button", tabindex: "-1", "aria-label": "Close the menu" };
   show(node,
     h("a", { class: "skip", href: "#content", onclick: skip }, "Skip to the content"),
-    side(first, second, leave), h("button", { ...scrim, onclick: () => turn(false) }),
-    h("div", { class: "main" }, h("header", { class: "top" }, menu, title, ...liveParts(), themeSwitch()), content));
+    side(first, second, foot), h("button", { ...scrim, onclick: () => turn(false) }), main, toasts());
+  show(main, h("header", { class: "top" }, menu, title, ...liveParts(), themeSwitch()), content);
+  const tellWho = () => show(foot, ...feet(leave));
+  tellWho();
 
   function at(path, name) {
     title.textContent = name;
@@ -52,7 +60,7 @@ export function shell(leave) {
     markCurrent(links, path);
     if (isOpen()) turn(false);
   }
-  return { node, content, at };
+  return { node, content, at, tellWho };
 }
 
 const linksTo = (places) => Object.entries(places).map(([drawing, [path, name]]) =>
@@ -68,15 +76,15 @@ function markCurrent(links, path) {
 
 const list = (links, kind) => h("ul", { class: kind }, ...links.map((one) => h("li", {}, one)));
 
-function side(first, second, leave) {
+function side(first, second, foot) {
   return h("aside", { class: "side", id: "side" },
     h("a", { class: "brand", href: "#/" }, h("img", { src: "/dashboard/icon.svg", alt: "" }), "Task Runner"),
-    h("nav", { "aria-label": "Pages" }, list(first), list(second, "gap")),
-    h("div", { class: "foot" },
-      h("a", { class: "small", href: "/docs" }, "API reference"),
-      h("button", { class: "plain", type: "button", onclick: showKeys }, "Keyboard shortcuts"),
-      ...whoLooks(leave)));
+    h("nav", { "aria-label": "Pages" }, list(first), list(second, "gap")), foot);
 }
+
+const feet = (leave) => [
+  h("a", { class: "small", href: "/docs" }, "API reference"),
+  h("button", { class: "plain", type: "button", onclick: showKeys }, "Keyboard shortcuts"), ...whoLooks(leave)];
 
 function whoLooks(leave) {
   const { state, key_id: key } = who();

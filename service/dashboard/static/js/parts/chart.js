@@ -5,7 +5,9 @@ import { tone } from "./badge.js";
 
 const W = 640, H = 190, LEFT = 66, BOTTOM = 24, TOP = 10, RIGHT = 8;
 const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
-const clock = (at) => new Date(at).toLocaleTimeString(undefined, CLOCK);
+const DAY_MS = 86_400_000, DATE = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
+// With its date where the axis is longer than a day.
+const clock = (at, span) => new Date(at).toLocaleString(undefined, span < DAY_MS ? CLOCK : DATE);
 const figure = (value) => +value.toFixed(2);
 
 function nice(top) {
@@ -19,8 +21,8 @@ function frame(title, marks, from, to, role = "img") {
     s("line", { class: "grid", x1: LEFT, x2: W - RIGHT, y1: y, y2: y }),
     s("text", { x: LEFT - 6, y: y + 4, "text-anchor": "end" }, text)]);
   return s("svg", { class: "chart", viewBox: `0 0 ${W} ${H}`, role, "aria-label": title }, ...lines,
-    s("text", { x: LEFT, y: H - 5 }, clock(from)),
-    s("text", { x: W - RIGHT, y: H - 5, "text-anchor": "end" }, clock(to)));
+    s("text", { x: LEFT, y: H - 5 }, clock(from, to - from)),
+    s("text", { x: W - RIGHT, y: H - 5, "text-anchor": "end" }, clock(to, to - from)));
 }
 
 // points: [{at, value}] in order of time.

@@ -4,7 +4,7 @@ import { button } from "./button.js";
 import { icon } from "./icons.js";
 
 const TITLES = { 0: "No answer", 403: "Your key does not allow this", 503: "The service is recovering" };
-const MOST_TOASTS = 4, TOAST_MS = 6_000;
+const MOST_TOASTS = 4, TOAST_MS = 6_000, TROUBLE_MS = 15_000;
 
 export const bones = (rows = 6) => h("div", { class: "card bones", role: "status", "aria-label": "Loading" },
   ...Array.from({ length: rows }, (_, at) => h("span", { class: "bone", width_percent: 90 - ((at * 37) % 50) })));
@@ -26,15 +26,15 @@ export const missing = (absent, error) => h("section", { class: "card note" },
 export const banner = (tone, text, ...actions) =>
   h("div", { class: "banner", "data-tone": tone, role: "status" }, h("span", {}, text), ...actions);
 
-let place = null;
+// Stands on the page before there is anything to say: what comes together with its words is not read out.
+export const toasts = () => h("div", { class: "toasts", role: "status", "aria-live": "polite" });
+
 export function toast(text, tone = "green") {
-  if (!place?.isConnected) {
-    place = document.body.appendChild(h("div", { class: "toasts", role: "status", "aria-live": "polite" }));
-  }
+  const place = document.querySelector(".toasts") ?? document.body.appendChild(toasts());
   const note = h("div", { class: "toast", "data-tone": tone }, text);
   place.append(note);
   while (place.childElementCount > MOST_TOASTS) place.firstElementChild.remove();
-  setTimeout(() => note.remove(), TOAST_MS);
+  setTimeout(() => note.remove(), tone === "red" ? TROUBLE_MS : TOAST_MS);
 }
 
 // An action of the reader's: what it did is said, and what went wrong, too.

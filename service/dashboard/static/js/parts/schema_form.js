@@ -3,7 +3,7 @@ import { upload } from "../api.js";
 import { h } from "../dom.js";
 import { size } from "../format.js";
 import { button } from "./button.js";
-import { area, asJson, asNumber, asText, asTime, choice, field, figure, localTime, text } from "./fields.js";
+import { area, asJson, asNumber, asText, asTime, choice, code, field, figure, localTime, text } from "./fields.js";
 import { told } from "./notes.js";
 
 const LONG = 500;
@@ -63,7 +63,7 @@ function made(label, schema, given, options) {
 
 function nested(label, schema, given, options) {
   const start = given ?? (options.isRequired && schema.type === "array" ? [] : undefined);
-  const box = area(start === undefined ? "" : JSON.stringify(start, null, 2), { class: "input code" });
+  const box = code(start === undefined ? "" : JSON.stringify(start, null, 2));
   const read = ({ value }) => (value.trim() ? asJson(value, label) : undefined);
   return field(label, box, { ...options, hint: `${options.hint ?? ""} As JSON.`.trim(), read });
 }
@@ -73,13 +73,20 @@ function file(label, given, options) {
   const one = field(label, text(given ?? "", { placeholder: "a file's id" }), { ...options, read: asText });
   const hidden = { class: "hidden-text", tabindex: "-1", "aria-label": `Upload for ${label}` };
   const picker = h("input", { type: "file", ...hidden, onchange: send });
+  const pick = button("Upload a file …", () => picker.click());
+  const state = h("span", { class: "small muted", role: "status" });
   async function send() {
     const [chosen] = picker.files;
     if (!chosen) return;
+    pick.disabled = true;
+    state.textContent = `Uploading ${chosen.name}, ${size(chosen.size)} …`;
     const stored = await told(() => upload(chosen), () => `${chosen.name} is uploaded, ${size(chosen.size)}.`);
     if (stored) one.input.value = stored.id;
+    state.textContent = stored ? chosen.name : "";
+    pick.disabled = false;
+    picker.value = ""; // so that the same file can be chosen again
   }
-  one.node.append(h("div", { class: "row" }, picker, button("Upload a file …", () => picker.click())));
+  one.node.append(h("div", { class: "row" }, picker, pick, state));
   return one;
 }
 

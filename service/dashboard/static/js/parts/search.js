@@ -24,8 +24,11 @@ function spelled(field, value) {
   return field.startsWith("created_") ? instant(value) : value;
 }
 
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+
+// A day begins at midnight where the reader is, like all times on these pages.
 function instant(value) {
-  const time = new Date(value);
+  const time = new Date(DAY.test(value) ? `${value}T00:00` : value);
   return Number.isNaN(time.getTime()) ? value : time.toISOString();
 }
 

@@ -1,5 +1,6 @@
 // Reads one task's event stream: its state as it changes, and its output piece by piece.
-import { h } from "../dom.js";
+import { h, patch } from "../dom.js";
+import { parse } from "../json.js";
 import { live } from "../live.js";
 import { copyButton } from "./code.js";
 
@@ -30,7 +31,7 @@ export class Stream {
     this.#text = "";
     source.addEventListener("status", (event) => this.#status(JSON.parse(event.data)));
     source.addEventListener("progress", (event) => this.#progress(JSON.parse(event.data)));
-    source.addEventListener("output", (event) => this.#add(JSON.parse(event.data).delta));
+    source.addEventListener("output", (event) => this.#add(parse(event.data).delta));
     source.addEventListener("end", () => { this.#isOver = true; this.close(); this.context.refresh(); });
     source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) this.close(); });
   }
@@ -50,9 +51,10 @@ export class Stream {
   card() {
     const isFinal = this.context.data?.task.finished_at;
     if (!this.#text || (isFinal && this.context.data.task.status === "COMPLETED")) return null;
-    const log = { class: "stream", "data-live": !isFinal, role: "log", tabindex: "0", "aria-label": "Output so far" };
+    const named = { role: "log", tabindex: "0", "aria-label": "Output so far" };
     return h("section", { class: "card", "data-key": "stream" },
-      h("header", {}, h("h2", {}, "Output"), copyButton(this.#text, "the output")), h("pre", log, this.#text));
+      h("header", {}, h("h2", {}, "Output"), copyButton(this.#text, "the output")),
+      h("pre", { class: "stream", "data-live": !isFinal, dir: "auto", ...named }, this.#text));
   }
 
   #status(told) {
@@ -76,9 +78,12 @@ export class Stream {
 
   // Follows the end, unless the reader scrolled up.
   #draw() {
+    if (this.context.signal.aborted || !this.context.data) return;
     const before = document.querySelector(".stream[data-live]");
     const isAtEnd = !before || before.scrollHeight - before.scrollTop - before.clientHeight < 40;
-    if (!this.context.signal.aborted && this.context.data) this.context.redraw();
+    // The card alone, where it stands already: a long input beside it need not be drawn with every word.
+    const old = document.querySelector('[data-key="stream"]'), card = this.card();
+    if (old && card) patch(old, card); else this.context.redraw();
     const box = document.querySelector(".stream[data-live]");
     if (box && isAtEnd) box.scrollTop = box.scrollHeight;
   }

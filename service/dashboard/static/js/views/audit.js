@@ -16,12 +16,12 @@ function details(entry) {
 
 const list = (rows) => table("Audit log", [
   { name: "When", label: false, cell: (entry) => when(entry.at) },
-  { name: "Who", cell: (entry) => h("code", {}, entry.key ?? "no key") },
+  { name: "Who", cell: (entry) => h("code", { class: "nowrap" }, entry.key ?? "no key") },
   { name: "Did", label: false, cell: (entry) => h("strong", {}, entry.action) },
   { name: "To", cell: (entry) => entry.target },
   { name: "Details", label: false, cell: details },
   { name: "Request", label: false,
-    cell: ({ request }) => h("code", { class: "small muted" }, request ?? "command line") },
+    cell: ({ request }) => h("code", { class: "small muted nowrap" }, request ?? "command line") },
 ], rows, (entry) => entry.id);
 
 export default {

@@ -6,7 +6,7 @@ import { button } from "../parts/button.js";
 import { copyButton } from "../parts/code.js";
 import { ask, confirm } from "../parts/dialog.js";
 import { asNumber, asTime, field, figure, text } from "../parts/fields.js";
-import { banner, empty } from "../parts/notes.js";
+import { banner, empty, told } from "../parts/notes.js";
 import { table } from "../parts/table.js";
 import { when } from "../parts/time.js";
 import { may, signIn, who } from "../session.js";
@@ -36,7 +36,7 @@ async function create({ data, state, refresh }) {
   if (!made) return;
   state.made = made;
   // From the first key on everybody needs one: this page goes on with it, or the secret would be gone with the page.
-  if (isOpen && made.key) await signIn(made.key);
+  if (isOpen && made.key) await told(() => signIn(made.key));
   refresh();
 }
 
@@ -45,7 +45,11 @@ async function rotate({ state, refresh }, key) {
     { read: asNumber, hint: "So long the old key works on." });
   const send = () => post(`/keys/${key.id}/rotate`, { overlap: (hours.read() ?? OVERLAP_HOURS) * 3_600 });
   const made = await ask({ title: `Rotate ${key.name}`, body: hours.node, action: "Rotate the key", send });
-  if (made) { state.made = made; refresh(); }
+  if (!made) return;
+  state.made = made;
+  // The page goes on with the new one: with the old one's end it would lose the secret, before anybody has read it.
+  if (key.id === who().key_id && made.key) await told(() => signIn(made.key));
+  refresh();
 }
 
 function revoke({ refresh }, key) {

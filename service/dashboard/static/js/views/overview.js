@@ -133,7 +133,7 @@ function byType({ stats }) {
 }
 
 const isNew = ({ ended, queues, failed }) =>
-  !ended.length && !failed.length && !sum(queues, "waiting") && !sum(queues, "running");
+  !ended.length && !failed.length && ["waiting", "delayed", "running"].every((name) => !sum(queues, name));
 
 const welcome = () => h("section", { class: "card" },
   empty("Nothing has happened yet", "Submit the first task: there is a form for every type.",

@@ -5,7 +5,7 @@ import { seconds } from "../format.js";
 import { badge } from "../parts/badge.js";
 import { button } from "../parts/button.js";
 import { ask, confirm } from "../parts/dialog.js";
-import { area, asJson, asNumber, asText, choice, field, figure, place, text } from "../parts/fields.js";
+import { asJson, asNumber, asText, choice, code, field, figure, place, text } from "../parts/fields.js";
 import { empty, told } from "../parts/notes.js";
 import { pager } from "../parts/pager.js";
 import { table } from "../parts/table.js";
@@ -36,7 +36,7 @@ function fieldsOf({ types, queues }, now) {
       { read: asText, hint: "Such as Europe/Berlin; of the cron." }),
     "/queue": field("Queue", choice([["", "as the type says"], ...names], now?.queue ?? ""), { read: asText }),
     "/catch_up": field("Ticks missed in an outage", choice(CATCH_UP, now?.catch_up ?? "one")),
-    "/input": field("Input", area(written, { class: "input code", rows: 6 }),
+    "/input": field("Input", code(written, { rows: 6 }),
       { isRequired: true, read: ({ value }) => asJson(value, "The input") }),
   };
 }

@@ -3,7 +3,7 @@ import { get, post } from "../api.js";
 import { h, show } from "../dom.js";
 import { seconds } from "../format.js";
 import { button } from "../parts/button.js";
-import { area, asJson, asNumber, asText, asTime, choice, field, figure, place, text } from "../parts/fields.js";
+import { asJson, asNumber, asText, asTime, choice, code, field, figure, place, text } from "../parts/fields.js";
 import { toast } from "../parts/notes.js";
 import { schemaForm } from "../parts/schema_form.js";
 import { card, inside } from "../parts/table.js";
@@ -29,29 +29,39 @@ function tagsOf({ value }) {
 // Those of a workflow or a schedule name what made the task: this one is made by hand.
 const ownTags = (task) => (task?.tags ?? []).filter((tag) => !/^(workflow|schedule):/.test(tag));
 
+const asObject = ({ value }) => (value.trim() ? asJson(value, "The metadata") : undefined);
+const isFilled = (object) => object && Object.keys(object).length > 0;
+
+// `task` is the one that is run again: what it was given beside its input stands there again, but when it was due.
 function options({ queues, task }, type) {
   const names = [["", `as the type says: ${type.queue}`], ...queues.map((queue) => queue.name)];
-  const queue = task && task.queue !== type.queue ? task.queue : "";
+  const own = (name) => (task?.type === type.name && task[name] !== type[name] ? task[name] : "");
+  const kept = isFilled(task?.metadata) ? JSON.stringify(task.metadata, null, 2) : "";
   return {
-    "/queue": field("Queue", choice(names, queue), { read: asText }),
+    "/queue": field("Queue", choice(names, own("queue")), { read: asText }),
     "/priority": field("Priority", figure(task?.priority ?? "", { min: 0, max: 9, step: 1, placeholder: "5" }),
       { read: asNumber, hint: "0 is first, 9 last." }),
     "/delay": field("Delay", figure("", { min: 0, placeholder: "0" }),
       { read: asNumber, hint: "Seconds to wait first." }),
     "/run_at": field("Run at", text("", { type: "datetime-local" }), { read: asTime, hint: "Instead of a delay." }),
-    "/timeout": field("Time limit", figure("", { min: 0, placeholder: String(type.timeout) }),
+    "/expires_at": field("Start by", text("", { type: "datetime-local" }),
+      { read: asTime, hint: "Not begun by then, it fails." }),
+    "/timeout": field("Time limit", figure(own("timeout"), { min: 0, placeholder: String(type.timeout) }),
       { read: asNumber, hint: `Seconds of one attempt; ${seconds(type.timeout)} by default.` }),
-    "/max_attempts": field("Attempts", figure("", { min: 1, step: 1, placeholder: String(type.max_attempts) }),
+    "/max_attempts": field("Attempts",
+      figure(own("max_attempts"), { min: 1, step: 1, placeholder: String(type.max_attempts) }),
       { read: asNumber, hint: "At most." }),
     "/tags": field("Tags", text(ownTags(task).join(", "), { placeholder: "demo, web" }),
       { read: tagsOf, hint: "Separated by commas." }),
     "/callback_url": field("Callback", text("", { type: "url", placeholder: "https://…" }),
       { read: asText, hint: "Is told how the task ended." }),
+    "/concurrency_key": field("Concurrency key", text(""), { read: asText, hint: "Tasks of one key take turns." }),
+    "/metadata": field("Metadata", code(kept, { rows: 3 }), { read: asObject, hint: "Anything of yours, as JSON." }),
   };
 }
 
 function jsonForm(given) {
-  const box = area(JSON.stringify(given, null, 2), { class: "input code", rows: 14 });
+  const box = code(JSON.stringify(given, null, 2), { rows: 14 });
   const one = field("Input", box, { isRequired: true, read: ({ value }) => asJson(value, "The input") });
   return { node: one.node, fields: { "/input": one }, read: one.read };
 }

@@ -10,7 +10,7 @@ import { confirm } from "../parts/dialog.js";
 import { told } from "../parts/notes.js";
 import { Stream } from "../parts/stream.js";
 import { card, facts, inside } from "../parts/table.js";
-import { when } from "../parts/time.js";
+import { moment } from "../parts/time.js";
 import { timeline } from "../parts/timeline.js";
 import { link } from "../router.js";
 import { may } from "../session.js";
@@ -69,13 +69,14 @@ function about(task) {
     ["Attempt", `${task.attempt} of ${task.max_attempts}`],
     task.generation > 1 && ["Generation", String(task.generation)],
     ["Time limit", seconds(task.timeout)],
-    ["Created", when(task.created_at)],
-    task.started_at ? ["Waited", waited(task)] : ["Due", when(task.run_at)],
+    ["Created", moment(task.created_at)],
+    task.started_at ? ["Waited", waited(task)] : ["Due", moment(task.run_at)],
     ["Ran", seconds(task.duration)],
+    task.finished_at && ["Ended", moment(task.finished_at)],
     task.worker && ["Worker", h("a", { href: link("/workers") }, short(task.worker))],
     flow && ["Workflow", h("a", { href: link(`/workflows/${flow}`) }, short(flow))],
     task.tags.length > 0 && ["Tags",
-      task.tags.map((tag) => [h("a", { class: "tag", href: link("/tasks", { tag }) }, tag), " "])]]);
+      task.tags.map((tag) => [h("a", { class: "tag", title: tag, href: link("/tasks", { tag }) }, tag), " "])]]);
 }
 
 function head(context) {
@@ -102,14 +103,15 @@ function failure({ error }) {
     error.retryable && h("span", { class: "small muted" }, "would be retried"),
     copyButton(error.traceback ?? error.message, "the error"));
   return h("section", { class: "card", "data-key": "error" }, h("header", {}, h("h2", {}, "Error"), tools),
-    inside(h("p", {}, h("strong", {}, error.type), ": ", error.message)),
+    inside(h("p", { class: "said" }, h("strong", {}, error.type), ": ", error.message)),
     error.traceback && h("details", { class: "body" },
       h("summary", {}, "Traceback"), plain(error.traceback, "Traceback")));
 }
 
 function answer(text) {
   return h("section", { class: "card", "data-key": "answer" },
-    h("header", {}, h("h2", {}, "Answer"), copyButton(text, "the answer")), h("p", { class: "stream" }, text));
+    h("header", {}, h("h2", {}, "Answer"), copyButton(text, "the answer")),
+    h("p", { class: "stream", dir: "auto" }, text));
 }
 
 function result({ status, result: given }) {

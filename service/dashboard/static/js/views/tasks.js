@@ -6,7 +6,7 @@ import { plural, seconds, short } from "../format.js";
 import { STATUSES, badge, tone, words } from "../parts/badge.js";
 import { button } from "../parts/button.js";
 import { chip, taken } from "../parts/chip.js";
-import { empty, toast } from "../parts/notes.js";
+import { empty, toast, told } from "../parts/notes.js";
 import { pager } from "../parts/pager.js";
 import { FILTERS, filtersOf, parse, write } from "../parts/search.js";
 import { listFor } from "../parts/suggest.js";
@@ -85,7 +85,7 @@ function clear({ state, redraw }) {
 
 async function perform(context, action) {
   const { state, query, refresh } = context;
-  const isDone = await act(action, [...state.picked.values()], state.isAll ? filtersOf(query) : null);
+  const isDone = await told(() => act(action, [...state.picked.values()], state.isAll ? filtersOf(query) : null));
   if (!isDone) return;
   clear(context);
   await refresh();
@@ -136,7 +136,7 @@ const columns = (context) => [
   { name: "Took", kind: "num", cell: (task) => h("span", { class: "nowrap" }, seconds(task.duration)) },
   { name: "Created", kind: "num", cell: (task) => when(task.created_at) },
   { name: "Tags", label: false,
-    cell: (task) => task.tags.slice(0, MOST_TAGS).map((tag) => [h("span", { class: "tag" }, tag), " "]) },
+    cell: (task) => task.tags.slice(0, MOST_TAGS).map((tag) => [h("span", { class: "tag", title: tag }, tag), " "]) },
 ].filter(Boolean);
 
 const nothing = (query) => ([...query].length
