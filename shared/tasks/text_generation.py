@@ -96,7 +96,7 @@ async def text_generation(run: Run, given: TextGenerationInput) -> TextGeneratio
         pieces += 1
         run.emit(delta)
         # A piece is about a token; how many will come nobody knows, so 100 is left to the end.
-        run.progress(min(99.0, 100.0 * pieces / expected), f"{pieces} tokens")
+        run.progress(min(99.0, 100.0 * pieces / expected), _tokens(pieces))
 
     completion = await run.ai.generate(
         given.conversation(),
@@ -106,7 +106,7 @@ async def text_generation(run: Run, given: TextGenerationInput) -> TextGeneratio
         on_delta=on_delta,
     )
     usage = completion.usage
-    run.progress(100, f"{usage.completion_tokens} tokens")
+    run.progress(100, _tokens(usage.completion_tokens))
     return TextGenerationOutput(
         # A model may say anything, a NUL or half a surrogate pair too; a row can't hold them.
         text=describe(completion.text, limit=len(completion.text) * 6),
@@ -118,3 +118,7 @@ async def text_generation(run: Run, given: TextGenerationInput) -> TextGeneratio
             total_tokens=usage.total_tokens,
         ),
     )
+
+
+def _tokens(count: int) -> str:
+    return "1 token" if count == 1 else f"{count} tokens"

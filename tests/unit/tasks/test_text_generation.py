@@ -32,7 +32,7 @@ async def test_the_answer_carries_the_model_that_answered_and_its_usage(run: Fak
 async def test_each_piece_is_streamed_and_counted(run: FakeRun) -> None:
     await answer(run, prompt="Hi", max_tokens=4)
     assert run.emitted == ["Hello", ", ", "world"]
-    assert run.progressed == [(25.0, "1 tokens"), (50.0, "2 tokens"), (75.0, "3 tokens"), (100, "3 tokens")]
+    assert run.progressed == [(25.0, "1 token"), (50.0, "2 tokens"), (75.0, "3 tokens"), (100, "3 tokens")]
 
 
 async def test_progress_stays_below_100_until_the_end(run: FakeRun) -> None:
