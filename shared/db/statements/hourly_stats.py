@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db.statements.stats import SKEW, stats_of
+from shared.db.statements.stats import MEASURES, SKEW, stats_of
 from shared.domain.ids import first_id_at
 from shared.domain.run import StatsRow
 from shared.domain.schedule import HOURLY_STATS
@@ -20,25 +20,15 @@ PROGRESS = text("""
            (SELECT date_trunc('hour', t.created_at) FROM tasks t ORDER BY t.id LIMIT 1) AS first_hour
     FROM schedules s WHERE s.id = :id AND s.is_builtin
 """)
-GENERATE = text("""
+GENERATE = text(f"""
     INSERT INTO hourly_stats AS h (tenant_id, hour, type, queue, submitted, completed, failed, cancelled, unfinished,
                                    retried, wait_p50, wait_p95, wait_p99, run_p50, run_p95, run_p99)
     SELECT c.tenant_id, :hour, c.type, c.queue, c.submitted, c.completed, c.failed, c.cancelled, c.unfinished,
            c.retried, c.wait[1], c.wait[2], c.wait[3], c.run[1], c.run[2], c.run[3]
     FROM (
         SELECT t.tenant_id, t.type, t.queue,
-               count(*) AS submitted,
-               count(*) FILTER (WHERE t.status = 'COMPLETED') AS completed,
-               count(*) FILTER (WHERE t.status = 'FAILED') AS failed,
-               count(*) FILTER (WHERE t.status = 'CANCELLED') AS cancelled,
-               count(*) FILTER (WHERE t.finished_at IS NULL) AS unfinished,
-               count(*) FILTER (WHERE t.attempt > 1) AS retried,
-               percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (
-                   ORDER BY EXTRACT(EPOCH FROM t.started_at - GREATEST(t.created_at, t.run_at))::float8
-               ) FILTER (WHERE t.started_at IS NOT NULL) AS wait,
-               percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (
-                   ORDER BY EXTRACT(EPOCH FROM t.finished_at - t.started_at)::float8
-               ) FILTER (WHERE t.finished_at IS NOT NULL AND t.started_at IS NOT NULL) AS run
+               {MEASURES},
+               count(*) FILTER (WHERE t.finished_at IS NULL) AS unfinished
         FROM tasks t
         WHERE t.id >= :first AND t.id < :last
               AND t.created_at >= :hour AND t.created_at < CAST(:hour AS timestamptz) + interval '1 hour'

@@ -14,19 +14,22 @@ from shared.domain.run import StatsRow
 SKEW = timedelta(minutes=10)
 """An id is made by an API host's clock, ``created_at`` by PostgreSQL's."""
 
-WINDOW = text("""
+MEASURES = """count(*) AS submitted,
+    count(*) FILTER (WHERE t.status = 'COMPLETED') AS completed,
+    count(*) FILTER (WHERE t.status = 'FAILED') AS failed,
+    count(*) FILTER (WHERE t.status = 'CANCELLED') AS cancelled,
+    count(*) FILTER (WHERE t.attempt > 1) AS retried,
+    percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (
+        ORDER BY EXTRACT(EPOCH FROM t.started_at - GREATEST(t.created_at, t.run_at))::float8
+    ) FILTER (WHERE t.started_at IS NOT NULL) AS wait,
+    percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (
+        ORDER BY EXTRACT(EPOCH FROM t.finished_at - t.started_at)::float8
+    ) FILTER (WHERE t.finished_at IS NOT NULL AND t.started_at IS NOT NULL) AS run"""
+"""Of a group of tasks ``t``. A wait begins when a task was due; percentiles are the 50th, 95th and 99th, in seconds."""
+
+WINDOW = text(f"""
     SELECT t.type, t.queue,
-           count(*) AS submitted,
-           count(*) FILTER (WHERE t.status = 'COMPLETED') AS completed,
-           count(*) FILTER (WHERE t.status = 'FAILED') AS failed,
-           count(*) FILTER (WHERE t.status = 'CANCELLED') AS cancelled,
-           count(*) FILTER (WHERE t.attempt > 1) AS retried,
-           percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (
-               ORDER BY EXTRACT(EPOCH FROM t.started_at - GREATEST(t.created_at, t.run_at))::float8
-           ) FILTER (WHERE t.started_at IS NOT NULL) AS wait,
-           percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (
-               ORDER BY EXTRACT(EPOCH FROM t.finished_at - t.started_at)::float8
-           ) FILTER (WHERE t.finished_at IS NOT NULL AND t.started_at IS NOT NULL) AS run
+           {MEASURES}
     FROM tasks t
     WHERE t.tenant_id = :tenant_id AND t.id >= :first AND t.id < :last
           AND t.created_at >= :since AND t.created_at < :until
