@@ -1,4 +1,4 @@
-"""The twins of ``world`` and of a fake run that ``async def`` handlers await. They keep nothing themselves."""
+"""The twins of ``world`` that ``async def`` handlers await. They keep nothing themselves."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from shared.domain.run import ChatMessage, Completion, StatsRow, StoredFile
-from shared.testing.world import FakeAI, FakeFiles, FakeLog, FakeMail, FakeStats
-
-if TYPE_CHECKING:
-    from shared.testing.run import FakeRun
+from shared.testing.world import FakeAI, FakeFiles, FakeMail, FakeStats
 
 
 @dataclass(frozen=True)
@@ -75,44 +71,3 @@ class AwaitedStats:
 
     async def window(self, since: datetime, until: datetime) -> list[StatsRow]:
         return self.plain.window(since, until)
-
-
-class AwaitedRun:
-    """What an ``async def`` handler is given; it satisfies ``Run``."""
-
-    def __init__(self, plain: FakeRun) -> None:
-        self._plain = plain
-        self.files = AwaitedFiles(plain.files)
-        self.ai = AwaitedAI(plain.ai)
-        self.mail = AwaitedMail(plain.mail)
-        self.stats = AwaitedStats(plain.stats)
-
-    @property
-    def task_id(self) -> UUID:
-        return self._plain.task_id
-
-    @property
-    def attempt(self) -> int:
-        return self._plain.attempt
-
-    @property
-    def max_attempts(self) -> int:
-        return self._plain.max_attempts
-
-    @property
-    def idempotency_key(self) -> str:
-        return self._plain.idempotency_key
-
-    @property
-    def cancelled(self) -> bool:
-        return self._plain.cancelled
-
-    @property
-    def log(self) -> FakeLog:
-        return self._plain.log
-
-    def progress(self, percent: float, message: str = "") -> None:
-        self._plain.progress(percent, message)
-
-    def emit(self, delta: str) -> None:
-        self._plain.emit(delta)

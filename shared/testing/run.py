@@ -1,4 +1,4 @@
-"""A run without a worker: it records what a handler says."""
+"""A run without a worker: it records what a handler says, be that ``def`` or ``async def``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from shared.domain.ids import new_id
-from shared.testing.awaited import AwaitedRun
+from shared.testing.awaited import AwaitedAI, AwaitedFiles, AwaitedMail, AwaitedStats
 from shared.testing.world import FakeAI, FakeFiles, FakeLog, FakeMail, FakeStats
 
 if TYPE_CHECKING:
@@ -56,3 +56,44 @@ class FakeRun:
 
     def emit(self, delta: str) -> None:
         self.emitted.append(delta)
+
+
+class AwaitedRun:
+    """What an ``async def`` handler is given; it satisfies ``Run``."""
+
+    def __init__(self, plain: FakeRun) -> None:
+        self._plain = plain
+        self.files = AwaitedFiles(plain.files)
+        self.ai = AwaitedAI(plain.ai)
+        self.mail = AwaitedMail(plain.mail)
+        self.stats = AwaitedStats(plain.stats)
+
+    @property
+    def task_id(self) -> UUID:
+        return self._plain.task_id
+
+    @property
+    def attempt(self) -> int:
+        return self._plain.attempt
+
+    @property
+    def max_attempts(self) -> int:
+        return self._plain.max_attempts
+
+    @property
+    def idempotency_key(self) -> str:
+        return self._plain.idempotency_key
+
+    @property
+    def cancelled(self) -> bool:
+        return self._plain.cancelled
+
+    @property
+    def log(self) -> FakeLog:
+        return self._plain.log
+
+    def progress(self, percent: float, message: str = "") -> None:
+        self._plain.progress(percent, message)
+
+    def emit(self, delta: str) -> None:
+        self._plain.emit(delta)
