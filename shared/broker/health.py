@@ -13,7 +13,6 @@ class RedisState:
 
     version: str
     eviction_policy: str
-    used_memory: int
 
 
 async def redis_state(broker: Broker) -> RedisState | None:
@@ -22,4 +21,4 @@ async def redis_state(broker: Broker) -> RedisState | None:
     if info is None or not await broker.ping():
         return None
     version = info.get("valkey_version") or info.get("redis_version") or "unknown"
-    return RedisState(str(version), str(info.get("maxmemory_policy", "unknown")), int(info.get("used_memory", 0)))
+    return RedisState(str(version), str(info.get("maxmemory_policy", "unknown")))

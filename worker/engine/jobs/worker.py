@@ -52,7 +52,6 @@ class JobWorker(arq.worker.Worker):
         super().__init__(functions, **options)
         self.queues = tuple(queues or (self.queue_name,))
         self._lease_s = float(to_seconds(lease))
-        self._pump: Pump | None = None
         self._line: Line | None = None
 
     @property
@@ -79,9 +78,7 @@ class JobWorker(arq.worker.Worker):
         """Work until cancelled, or in burst mode until nothing is left. What ended is recorded before it returns."""
         await self._open()
         self._line = line = Line(self.pool, self.queues)
-        self._pump = pump = Pump(
-            line, Runner(self, self.queues), self._terms(), self.tasks, lambda: self.allow_pick_jobs
-        )
+        pump = Pump(line, Runner(self, self.queues), self._terms(), self.tasks, lambda: self.allow_pick_jobs)
         pumping = asyncio.create_task(pump.run(), name="pump")
         beside = [asyncio.create_task(listen(self.pool, self.queues, pump)), asyncio.create_task(self._keep_house())]
         try:
