@@ -41,6 +41,19 @@ class ExitCode(IntEnum):
     TIMED_OUT = 124
 
 
+SHOWN_BY = {
+    "tasks": "taskrunner list",
+    "queues": "taskrunner queues",
+    "workers": "taskrunner workers",
+    "schedules": "taskrunner schedules",
+    "workflows": "taskrunner workflows",
+    "operations": "taskrunner operations",
+    "deliveries": "taskrunner webhooks",
+    "keys": "taskrunner keys list",
+}
+"""What lists the things of each route, for who asked for one that is not there."""
+
+
 @contextmanager
 def refusals_end_the_command() -> Iterator[None]:
     """Report a client error as a line or a few on stderr, and exit with its code."""
@@ -104,6 +117,9 @@ def _advice(problem: ProblemError) -> str:
             return "Use a loopback address, or a key in TASKRUNNER_API_KEY."
         case Forbidden():
             return "Use a key with the scope it takes."
+        case NotFound():
+            asked = str(problem.document.get("instance", "")).removeprefix("/api/v1/").partition("/")[0]
+            return f"See what there is: {SHOWN_BY[asked]}" if asked in SHOWN_BY else ""
         case RateLimited() | ServiceUnavailable():
             return f"Try again in {problem.retry_after:g} s." if problem.retry_after else "Try again soon."
         case _:

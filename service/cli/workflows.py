@@ -103,7 +103,10 @@ def _document(file: str) -> dict[str, Any]:
         given = json.loads(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8"))
         if not isinstance(given, dict) or not isinstance(given.get("tasks"), dict) or given.keys() - KEYS:
             raise ValueError('give {"name": …, "tasks": {…}}')
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        complain(f"{file}: {(error.strerror or str(error)).lower()}")
+        raise typer.Exit(ExitCode.USAGE) from None
+    except (ValueError, RecursionError) as error:
         complain(f"{file}: {error}")
         raise typer.Exit(ExitCode.USAGE) from None
     return given

@@ -32,7 +32,7 @@ WORKER_EXTRA_GRACE_S = 15.0
 SERVER_STARTS = 5
 SPARE_CONNECTIONS = 40
 ANYWHERE = "0.0.0.0"  # noqa: S104 # nosec B104 # told from, not listened on
-EXTRA_PER_WORKER = 5  # heartbeat, batch writers: connections beside the pool
+EXTRA_PER_WORKER = 5  # its heartbeat; the rest while another one replaces it
 
 Note = Callable[[str], None]
 

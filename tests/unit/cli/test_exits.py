@@ -55,6 +55,27 @@ def test_a_fault_of_the_service_names_the_request(api: FakeApi, run: Runner) -> 
     assert ran.err.splitlines() == ["taskrunner: Broken.", "  the service's log tells more: request req-1"]
 
 
+@pytest.mark.parametrize(
+    ("command", "method", "path", "shown_by"),
+    [
+        ("get x", "GET", "/api/v1/tasks/x", "taskrunner list"),
+        ("queues pause x", "POST", "/api/v1/queues/x/pause", "taskrunner queues"),
+        ("workers drain x", "POST", "/api/v1/workers/x/drain", "taskrunner workers"),
+        ("workflows get x", "GET", "/api/v1/workflows/x", "taskrunner workflows"),
+        ("operations get x", "GET", "/api/v1/operations/x", "taskrunner operations"),
+        ("webhooks replay x", "POST", "/api/v1/deliveries/x/replay", "taskrunner webhooks"),
+        ("keys revoke x", "DELETE", "/api/v1/keys/x", "taskrunner keys list"),
+    ],
+    ids=["task", "queue", "worker", "workflow", "operation", "webhook", "key"],
+)
+def test_what_is_not_there_is_told_with_what_lists_the_others(
+    command: str, method: str, path: str, shown_by: str, api: FakeApi, run: Runner
+) -> None:
+    api.refuse(method, path, 404, "not_found", detail="Nothing here.", instance=path)
+    ran = run(*command.split())
+    assert (ran.code, ran.err) == (3, f"taskrunner: Nothing here. See what there is: {shown_by}\n")
+
+
 def test_an_absent_service_exits_5_and_says_how_to_start_it(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKRUNNER_URL", "http://127.0.0.1:9")
     ran = run("list")
