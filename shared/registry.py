@@ -59,6 +59,11 @@ class Registry:
             raise InputRefused(
                 [(pointer(place(given, e["loc"], is_missing=e["type"] == "missing")), e["msg"]) for e in error.errors()]
             ) from None
+        except Exception as error:
+            # A validator of the user's may raise anything, where pydantic takes ValueError and AssertionError alone.
+            # Let out, it would end the worker that claimed such a task, and then the next one.
+            detail = f"The type's input model cannot read this: {type(error).__name__}: {describe(error, 200)}"
+            raise InputRefused([("", detail)]) from error
 
 
 def discover(extra_modules: Iterable[str] = ()) -> Registry:

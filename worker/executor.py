@@ -47,6 +47,9 @@ INVALID_INPUT = "invalid_input"
 """The type of the error where a stored input is none that its task type takes."""
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 """A NUL as JSON writes it; an escaped backslash before ``u0000`` is none."""
+INTEGERS = range(-(2**63), 2**64)
+"""Those that whoever reads the row takes for what they are: a larger one comes back as a float, or ends the reading."""
+LONG_NUMBER, DIGITS_AS_ZEROS = b"0" * 19, bytes.maketrans(b"123456789", b"000000000")
 ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 log = get_logger(__name__)
 
@@ -215,9 +218,14 @@ class Execution:
 
 
 def result_json(result: BaseModel) -> str:
-    """``result`` as JSON that PostgreSQL takes. Raises: ValueError for NaN, infinities, NUL, lone surrogates."""
+    """``result`` as JSON that PostgreSQL takes, and gives back as it was.
+
+    Raises: ValueError for NaN, infinities, NUL, lone surrogates, integers beyond 64 bits.
+    """
     # ``model_dump`` and ``model_dump_json`` ask the same serialiser, and cost twice as much again.
     quick: bytes = result.__pydantic_serializer__.to_json(result)
+    if LONG_NUMBER in quick.translate(DIGITS_AS_ZEROS):
+        json.loads(quick, parse_int=_checked)
     # A NaN is a null there, or itself: where there is none of all that, there was nothing to refuse.
     if not (b"null" in quick or b"\\u0000" in quick or b"NaN" in quick or b"Infinity" in quick):
         return quick.decode()
@@ -226,3 +234,9 @@ def result_json(result: BaseModel) -> str:
         raise ValueError("it holds a NUL character")
     encoded.encode()
     return encoded
+
+
+def _checked(digits: str) -> int:
+    if len(digits) > len(str(INTEGERS.start)) or int(digits) not in INTEGERS:
+        raise ValueError("it holds an integer beyond 64 bits: give it as a text or a float")
+    return 0

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from pydantic import computed_field
+from pydantic import computed_field, field_validator
 
 from shared.domain.definition import TaskModel, task
 from shared.domain.errors import Fatal, ProviderUnavailable, Retry
@@ -20,6 +20,15 @@ from shared.telemetry.current import outgoing
 
 class Given(TaskModel):
     way: str = ""
+
+
+class Careless(Given):
+    """Its validator raises what pydantic lets out: an error that is no ValueError."""
+
+    @field_validator("way")
+    @classmethod
+    def known(cls, way: str) -> str:
+        return {"": way}[way]
 
 
 class Output(TaskModel):
@@ -69,6 +78,7 @@ RETURNED: dict[str, Callable[[], object]] = {
     "infinity": lambda: Output(value=[-math.inf]),
     "nul": lambda: Output(value="a\x00b"),
     "surrogate": lambda: Output(value="\ud800"),
+    "factorial": lambda: Output(value=math.factorial(200)),
     "object": lambda: Output(value=object()),
     "circle": circle,
     "huge": lambda: Output(value="x" * 1_100_000),
@@ -168,6 +178,11 @@ def in_a_thread(run: BlockingRun, given: Given) -> Output:
     return Output(value="from a thread")
 
 
+@task(type="careless", queue="demo_tasks")
+async def careless(run: Run, given: Careless) -> Output:
+    return Output(value=given.way)
+
+
 ALL = Registry(
-    [raises, returns, waits, stubborn, badly_retried, never_retried, at_once, in_a_thread],
+    [raises, returns, waits, stubborn, badly_retried, never_retried, at_once, in_a_thread, careless],
 )

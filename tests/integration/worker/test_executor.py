@@ -81,7 +81,7 @@ async def test_a_retried_task_completes_in_its_next_attempt(bench: Bench) -> Non
     assert await outcomes(bench, second) == [AttemptOutcome.RETRIED, AttemptOutcome.COMPLETED]
 
 
-@pytest.mark.parametrize("way", ["nan", "infinity", "nul", "surrogate", "object", "circle", "unreadable"])
+@pytest.mark.parametrize("way", ["nan", "infinity", "nul", "surrogate", "factorial", "object", "circle", "unreadable"])
 async def test_a_result_that_cannot_be_stored_fails_for_good(bench: Bench, way: str) -> None:
     task = await bench.done("returns", way)
     assert (task.status, task.result) == (Status.FAILED, None)
@@ -114,7 +114,11 @@ async def test_a_retry_policy_with_a_fault_ends_the_task_all_the_same(bench: Ben
 
 @pytest.mark.parametrize(
     ("type_", "given", "error"),
-    [("unknown_here", {"way": ""}, "UnknownTaskType"), ("returns", {"old": 1}, "invalid_input")],
+    [
+        ("unknown_here", {"way": ""}, "UnknownTaskType"),
+        ("returns", {"old": 1}, "invalid_input"),
+        ("careless", {"way": "unheard of"}, "invalid_input"),
+    ],
 )
 async def test_a_row_that_other_code_wrote_fails_for_good(
     bench: Bench, type_: str, given: dict[str, Any], error: str

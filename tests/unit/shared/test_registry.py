@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from shared.domain.definition import TaskModel, task
 from shared.domain.errors import ConfigurationError, InputRefused, UnknownTaskType
@@ -98,6 +98,28 @@ def test_a_name_that_is_no_module_is_one_clear_line(name: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot be imported") as caught:
         discover([name])
     assert len(str(caught.value).splitlines()) == 1
+
+
+class Careless(TaskModel):
+    place: str
+
+    @field_validator("place")
+    @classmethod
+    def known(cls, place: str) -> str:
+        return {"here": "here"}[place]
+
+
+@task(type="careless")
+async def careless(run: Run, given: Careless) -> Careless:
+    return given
+
+
+def test_a_validator_that_raises_anything_refuses_the_input() -> None:
+    registry = Registry([careless])
+    assert registry.validate_input("careless", {"place": "here"}) == Careless(place="here")
+    with pytest.raises(InputRefused, match="cannot read this: KeyError: 'there'") as caught:
+        registry.validate_input("careless", {"place": "there"})
+    assert [at for at, _ in caught.value.problems] == [""]
 
 
 def test_an_unknown_type_names_the_known_ones() -> None:

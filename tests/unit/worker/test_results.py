@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,10 @@ from pydantic import BaseModel
 
 from shared.domain.definition import TaskModel
 from worker.executor import result_json
+
+
+def len_of(value: int) -> str:
+    return f"{value.bit_length()} bits"
 
 
 class Output(TaskModel):
@@ -51,6 +57,27 @@ def test_what_can_be_stored_comes_back_to_the_letter(value: Any) -> None:
 def test_what_no_jsonb_holds_is_refused(value: object, wrap: Any) -> None:
     with pytest.raises(ValueError, match=r"NUL|range|surrogate|JSON|utf-8"):
         result_json(Output(value=wrap(value)))
+
+
+@pytest.mark.parametrize("wrap", [lambda v: v, lambda v: [None, {"deep": v}], lambda v: {"\ud7ff": ["0" * 30, v]}])
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1, 10**30, math.factorial(200), -(10**5_000)], ids=len_of)
+def test_an_integer_that_no_reader_takes_for_what_it_is_is_refused(value: int, wrap: Any) -> None:
+    with pytest.raises(ValueError, match="integer beyond 64 bits"):
+        result_json(Output(value=wrap(value)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [2**64 - 1, -(2**63), 1e300, -1.2345678901234567e-300, "1" * 400, {"9" * 40: 1}, Decimal("1" * 40)],
+    ids=str,
+)
+def test_other_long_numbers_come_back_as_they_were(value: object) -> None:
+    text = result_json(Output(value=[value, 10**18]))
+    assert (
+        orjson.loads(text)
+        == json.loads(text)
+        == {"value": [str(value) if isinstance(value, Decimal) else value, 10**18]}
+    )
 
 
 def test_a_nul_in_a_key_is_refused() -> None:
