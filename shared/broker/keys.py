@@ -44,7 +44,7 @@ MOVES_CHANNEL = "moves"
 SAID_CHANNEL = "said"
 
 HINT_LIMIT = 10_000
-"""Due and deferred hints kept for one queue and priority; the poll finds what did not fit."""
+"""Due hints kept for one queue and priority, and as many deferred ones; the poll finds what did not fit."""
 JOB_TTL_EXTRA_MS = 86_400_000
 PROGRESS_TTL_SECONDS = 3_600
 PROGRESS_AFTER_END_SECONDS = 30

@@ -131,6 +131,32 @@ async def test_a_full_queue_takes_no_more_hints_and_others_do(
     assert await hints.add([hint(priority=4), hint("urgent")]) == 2
 
 
+async def test_what_is_planned_for_later_takes_no_room_from_what_is_due(
+    hints: HintQueue, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared.broker.hints, "HINT_LIMIT", 3)
+    assert await hints.add([hint(delay_ms=3_600_000) for _ in range(5)]) == 3
+    due = [hint() for _ in range(5)]
+    assert await hints.add(due) == 3
+    assert await hints.add([hint(), hint(delay_ms=3_600_000)]) == 0
+    assert await broker.queue.zcard(queue_key("demo_tasks", 5)) == 6
+    assert set(await ids_of(hints, QUEUES, 10)) == {one.task_id for one in due[:3]}
+    assert await hints.add([hint()]) == 1
+
+
+async def test_what_became_due_meanwhile_counts_as_due(
+    hints: HintQueue, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often that happens: the set stays bounded."""
+    monkeypatch.setattr(shared.broker.hints, "HINT_LIMIT", 3)
+    key = queue_key("demo_tasks", 5)
+    for _ in range(4):
+        await hints.add([hint(delay_ms=3_600_000) for _ in range(5)])
+        await broker.queue.zadd(key, dict.fromkeys(await broker.queue.zrange(key, 0, -1), 1.0))
+    assert await broker.queue.zcard(key) == 6
+    assert await hints.add([hint()]) == 0
+
+
 def test_the_limit_is_the_documented_one() -> None:
     assert HINT_LIMIT == 10_000
 
