@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from shared.batching import Batcher
 from shared.children import end
+from shared.domain.cancels import CancelRequest
 from shared.domain.errors import StoreUnavailable, Unstorable, describe
 from shared.domain.task import ClaimedTask
 from shared.domain.verdict import TaskError, Verdict, failed
@@ -26,6 +27,8 @@ from worker.routine import routine
 GIVE_BACK_SECONDS = 8.0
 """For handlers to end and their runs to be given back, once the grace is over."""
 ABANDON_SECONDS = 5.0
+UNSTORABLE = "unstorable"
+"""The type of the error where the database refuses what a run came to."""
 SETTLE_PAUSE_SECONDS = 0.5
 SETTLE_PAUSE_AFTER_SURPRISE_SECONDS = 5.0
 log = get_logger("worker")
@@ -78,9 +81,10 @@ class Executions:
         self._all_settled.clear()
         execution.start()
 
-    def cancel(self, task_id: UUID) -> None:
-        """Somebody wants ``task_id`` cancelled; not ours: nothing happens."""
-        if execution := self._running.get(task_id):
+    def cancel(self, request: CancelRequest) -> None:
+        """Somebody wants this cancelled; not ours, or of a generation that is over: nothing happens."""
+        execution = self._running.get(request.task_id)
+        if execution is not None and execution.task.generation == request.generation:
             execution.cancel()
 
     async def drain(self, grace: float, release_now: asyncio.Event) -> None:
@@ -149,7 +153,12 @@ class Executions:
         self._settles.put(settlement, Ending(self, execution, verdict))
 
     async def _write(self, settlements: Sequence[Settlement]) -> Sequence[Settled | None]:
-        return await settle(self._handlers.stores, settlements)
+        try:
+            return await settle(self._handlers.stores, settlements)
+        except StoreUnavailable:
+            # One line for all of them: each repeats twice a second, however long it takes.
+            log.warning("settle_failed", reason="database away", runs=len(settlements))
+            raise
 
     def written(self, execution: Execution, verdict: Verdict, settled: Settled | None) -> None:
         """The end of a run is in the database; None: its lease was lost."""
@@ -168,10 +177,9 @@ class Executions:
         again = partial(self._settle, execution, verdict)
         match error:
             case StoreUnavailable():
-                log.warning("settle_failed", reason="database away", **execution.facts())
                 asyncio.get_running_loop().call_later(SETTLE_PAUSE_SECONDS, again)
-            case Unstorable() as error:
-                self._settle(execution, failed(TaskError("unstorable", describe(error), retryable=False)))
+            case Unstorable() if verdict.error is None or verdict.error.type != UNSTORABLE:
+                self._settle(execution, failed(TaskError(UNSTORABLE, describe(error), retryable=False)))
             case _:
                 # Nothing we know of; the result is kept, and the lease with it, until the worker ends.
                 log.error("settle_failed", exc_info=error, **execution.facts())

@@ -13,9 +13,10 @@ from importlib.metadata import version
 from typing import Self
 
 from shared.broker.keys import CANCELS_CHANNEL
-from shared.broker.listener import listen
+from shared.broker.listener import listen_to_words
 from shared.broker.wake import Waker
 from shared.children import end
+from shared.domain.cancels import CancelRequest
 from shared.domain.errors import StoreUnavailable
 from shared.domain.ids import new_id
 from shared.domain.worker import WorkerInfo
@@ -164,12 +165,15 @@ class Runtime:
             "vitals": Vitals(self).watch(),
             "audit": audit(self),
             "board": self._board.flush_for_ever(),
-            "cancel-channel": listen(self.settings.result_url, CANCELS_CHANNEL, self.executions.cancel),
+            "cancel-channel": listen_to_words(self.settings.result_url, CANCELS_CHANNEL, self._hear_cancel),
             "wear": watch_wear(self),
             "maintenance": maintain(self.stores, self._registry),
             "health": serve_health(self),
             "loop-lag": LAG.watch(),
         }
+
+    def _hear_cancel(self, word: str) -> None:
+        self.executions.cancel(CancelRequest.parse(word))
 
     def drain(self) -> None:
         """Claim no more and end within the grace; asked a second time: give back at once what still runs."""

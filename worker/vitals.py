@@ -60,8 +60,8 @@ class Vitals:
             log.info("worker_drained", worker=str(self._runtime.info.id))
             self._runtime.recycle()
         self._runtime.pump.go_on()
-        for task_id in reading.beat.cancels:
-            self._runtime.executions.cancel(task_id)
+        for request in reading.beat.cancels:
+            self._runtime.executions.cancel(request)
 
     async def _judge_for_ever(self, watcher: Watcher) -> None:
         while True:

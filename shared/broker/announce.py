@@ -18,6 +18,7 @@ from shared.broker.keys import (
     progress_key,
     result_key,
 )
+from shared.domain.cancels import CancelRequest
 from shared.domain.states import Status
 from shared.domain.task import Task
 from shared.domain.verdict import TaskError
@@ -77,19 +78,11 @@ def _parts(finals: Sequence[Final]) -> Iterator[list[tuple[Final, bytes]]]:
     yield part
 
 
-async def announce_cancel(broker: Broker, task_id: UUID) -> bool:
-    """Tell the worker that runs ``task_id``; it also finds the request in the row within a second."""
+async def announce_cancels(broker: Broker, requests: Sequence[CancelRequest]) -> bool:
+    """Tell the workers that run these tasks; they also find the requests in the rows within a second."""
     channel = channel_of(broker.results, CANCELS_CHANNEL)
-    return await broker.guarded(broker.results.publish(channel, str(task_id))) is not None
-
-
-async def announce_cancels(broker: Broker, task_ids: Sequence[UUID]) -> bool:
-    """The same for many, in one exchange."""
-    channel = channel_of(broker.results, CANCELS_CHANNEL)
-    pipe = broker.results.pipeline(transaction=False)
-    for task_id in task_ids:
-        pipe.publish(channel, str(task_id))
-    return await broker.guarded(pipe.execute()) is not None
+    told = " ".join(map(str, requests))
+    return await broker.guarded(broker.results.publish(channel, told)) is not None
 
 
 async def forget(broker: Broker, gone: Sequence[tuple[UUID, datetime | None]]) -> bool:

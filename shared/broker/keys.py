@@ -18,7 +18,7 @@ In the result database, REDIS_RESULT_URL:
     taskrunner:<db>:finals         a channel: ids of tasks that just became final
     taskrunner:<db>:moves          a channel: ids of tasks that just changed their state, and of their tenants
     taskrunner:<db>:said           a channel: ids of tasks whose run just said something
-    taskrunner:<db>:cancels        a channel: ids of running tasks somebody wants to end
+    taskrunner:<db>:cancels        a channel: running tasks somebody wants to end, as id:generation
 """
 
 from __future__ import annotations

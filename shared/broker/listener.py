@@ -19,6 +19,11 @@ async def listen(url: str, channel: str, heard: Callable[[UUID], None]) -> None:
 
     Runs until cancelled; what it misses is polled for.
     """
+    await listen_to_words(url, channel, lambda word: heard(UUID(word)))
+
+
+async def listen_to_words(url: str, channel: str, heard: Callable[[str], None]) -> None:
+    """The same, for what is more than an id; a word that ``heard`` refuses with ValueError is passed over."""
     while True:
         client = connect(url, socket_timeout=None)
         try:
@@ -35,7 +40,7 @@ async def listen(url: str, channel: str, heard: Callable[[UUID], None]) -> None:
         await asyncio.sleep(RECONNECT_SECONDS)
 
 
-def _hear(data: bytes, heard: Callable[[UUID], None]) -> None:
-    with contextlib.suppress(ValueError):  # not ours: somebody else publishes on the channel
-        for task_id in data.decode().split():
-            heard(UUID(task_id))
+def _hear(data: bytes, heard: Callable[[str], None]) -> None:
+    for word in data.decode(errors="replace").split():
+        with contextlib.suppress(ValueError):  # not ours: somebody else publishes on the channel
+            heard(word)

@@ -15,6 +15,7 @@ import orjson
 
 from shared.db.address import driver_arguments
 from shared.db.session import SERVER_SETTINGS
+from shared.domain.cancels import CancelRequest
 
 CONNECT_TIMEOUT = 2.0
 """Shorter than a lease: one lost packet must not look like a death."""
@@ -33,7 +34,7 @@ BEAT_ALONE = """
            (SELECT jsonb_object_agg(w.id, w.beat) FROM workers w WHERE w.state <> 'dead') AS counters
 """
 BEAT = f"""
-    {BEAT_ALONE}, ARRAY(SELECT t.id FROM tasks t
+    {BEAT_ALONE}, ARRAY(SELECT format('%s:%s', t.id, t.generation) FROM tasks t
                         WHERE t.worker_id = $1 AND t.status = 'PROCESSING' AND t.cancel_requested) AS cancels
 """  # noqa: S608 - of texts of our own
 
@@ -47,7 +48,7 @@ class Beat:
 
     is_alive: bool
     counters: dict[UUID, int]
-    cancels: list[UUID]
+    cancels: list[CancelRequest]
     must_drain: bool
 
 
@@ -82,5 +83,5 @@ class HeartbeatConnection:
             row = await self._connection.fetchrow(BEAT_ALONE, worker_id, state, timeout=STATEMENT_TIMEOUT)
         assert row is not None  # noqa: S101 # nosec B101 # a SELECT without FROM gives one row
         counters = orjson.loads(row["counters"] or "{}")
-        cancels = list(row.get("cancels", ()))
+        cancels = [CancelRequest.parse(told) for told in row.get("cancels", ())]
         return Beat(row["is_alive"], {UUID(k): v for k, v in counters.items()}, cancels, row["must_drain"])

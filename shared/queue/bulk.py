@@ -18,6 +18,7 @@ from shared.broker.hints import hint_of
 from shared.db.statements import bulk as statements
 from shared.db.statements import operations as rows
 from shared.db.statements.bulk import Moved
+from shared.domain.cancels import CancelRequest
 from shared.domain.errors import Conflict, StoreUnavailable
 from shared.domain.happenings import Happening, Name
 from shared.domain.ids import new_id
@@ -163,7 +164,7 @@ def _happening(tenant_id: int, name: Name, task: Moved) -> Happening:
 async def _tell_cancelled(stores: Stores, moved: list[Moved]) -> None:
     """Those that waited have ended; those that run are asked to."""
     ended = [task for task in moved if task.status is Status.CANCELLED]
-    asked = [task.id for task in moved if task.status is Status.PROCESSING]
+    asked = [CancelRequest(t.id, t.generation) for t in moved if t.status is Status.PROCESSING]
     for task in ended:
         stores.finals.tell(task.id)
     stores.announce([Final(t.id, t.generation, t.attempt, t.status, None, t.error) for t in ended])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from shared.broker.announce import announce_cancel, final_of
+from shared.broker.announce import announce_cancels, final_of
 from shared.db.statements import lookup, moves
+from shared.domain.cancels import CancelRequest
 from shared.domain.errors import Conflict, NotFound
 from shared.domain.happenings import moved
 from shared.domain.task import Task
@@ -29,5 +30,5 @@ async def cancel(stores: Stores, tenant_id: int, task_id: UUID) -> Task:
         stores.feed.tell([moved(task)])
         stores.announce([final_of(task)])
     else:
-        await announce_cancel(stores.broker, task.id)
+        await announce_cancels(stores.broker, [CancelRequest(task.id, task.generation)])
     return task

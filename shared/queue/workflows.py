@@ -18,6 +18,7 @@ from shared.db.session import LONG_SECONDS
 from shared.db.statements import workflow_moves as moves
 from shared.db.statements import workflows as statements
 from shared.db.statements.workflow_moves import Fresh
+from shared.domain.cancels import CancelRequest
 from shared.domain.errors import Conflict, NotFound
 from shared.domain.happenings import Happening, Name, moved
 from shared.domain.states import Status
@@ -137,5 +138,5 @@ async def _tell(stores: Stores, tasks: Sequence[Task]) -> None:
         stores.finals.tell(task.id)
     if ended:
         await announce_finals(stores.broker, [final_of(task) for task in ended], stores.settings.result_ttl)
-    if asked := [task.id for task in tasks if not task.status.is_final]:
+    if asked := [CancelRequest(task.id, task.generation) for task in tasks if not task.status.is_final]:
         await announce_cancels(stores.broker, asked)

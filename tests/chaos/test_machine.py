@@ -226,7 +226,7 @@ class Protocol(RuleBasedStateMachine):
         assert beat.is_alive is self._lives(who.worker_id)
         assert beat.counters == {worker: count for worker, count in self.beats.items() if self._lives(worker)}
         mine = {i for i, t in self.model.items() if t.lease and t.worker == who.worker_id and t.cancel_requested}
-        assert set(beat.cancels) == mine
+        assert {request.task_id for request in beat.cancels} == mine
         self.beats[who.worker_id] += beat.is_alive
 
     @rule(who=workers, how=st.sampled_from(["falsely declared", "declared", "left"]))

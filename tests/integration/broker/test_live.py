@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 import pytest_asyncio
 
-from shared.broker.announce import announce_cancel, announce_finals, final_of
+from shared.broker.announce import announce_cancels, announce_finals, final_of
 from shared.broker.connection import Broker, channel_of
 from shared.broker.keys import (
     CANCELS_CHANNEL,
@@ -22,9 +22,11 @@ from shared.broker.keys import (
     progress_key,
     result_key,
 )
-from shared.broker.listener import listen
+from shared.broker.listener import listen, listen_to_words
 from shared.broker.output import Said, read_entries, write_said
 from shared.broker.progress import read_progress
+from shared.children import end
+from shared.domain.cancels import CancelRequest
 from shared.domain.ids import new_id
 from shared.domain.states import Status
 from shared.domain.task import NewTask, Progress, Task
@@ -46,8 +48,8 @@ async def finished(stores: Stores, planned: Callable[..., NewTask]) -> Task:
 
 @pytest_asyncio.fixture
 async def told(settings: Settings, broker: Broker) -> AsyncIterator[dict[str, list[UUID]]]:
-    """What was said on each channel."""
-    heard: dict[str, list[UUID]] = {FINALS_CHANNEL: [], CANCELS_CHANNEL: [], SAID_CHANNEL: []}
+    """Which tasks were told of on each channel."""
+    heard: dict[str, list[UUID]] = {FINALS_CHANNEL: [], SAID_CHANNEL: []}
     listeners = [
         asyncio.create_task(listen(settings.result_url, channel, ids.append)) for channel, ids in heard.items()
     ]
@@ -140,12 +142,19 @@ async def test_a_final_task_is_announced_with_a_copy_and_its_progress_soon_goes(
     await eventually(both)
 
 
-async def test_a_cancel_is_told_to_whoever_runs_the_task(broker: Broker, told: dict[str, list[UUID]]) -> None:
-    task = new_id()
-    assert await announce_cancel(broker, task)
+async def test_cancels_are_told_with_the_generation_they_mean(settings: Settings, broker: Broker) -> None:
+    wanted = [CancelRequest(new_id(), 1), CancelRequest(new_id(), 32_767)]
+    heard: list[CancelRequest] = []
+    hearing = asyncio.create_task(
+        listen_to_words(settings.result_url, CANCELS_CHANNEL, lambda word: heard.append(CancelRequest.parse(word)))
+    )
+    channel = channel_of(broker.results, CANCELS_CHANNEL)
 
-    async def heard() -> bool:
-        return told[CANCELS_CHANNEL] == [task]
+    async def all_heard() -> bool:
+        # Words of others and of an older release, and one of ours beside them.
+        await broker.results.publish(channel, f"\N{SNOWMAN} x:1 {wanted[0].task_id} {wanted[0].task_id}:one")
+        assert await announce_cancels(broker, wanted)
+        return set(heard) == set(wanted)
 
-    await eventually(heard)
-    assert told[FINALS_CHANNEL] == []
+    await eventually(all_heard)
+    await end(hearing)

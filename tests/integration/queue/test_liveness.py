@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from shared.db.heartbeat import HeartbeatConnection
 from shared.db.statements import liveness as statements
+from shared.domain.cancels import CancelRequest
 from shared.domain.states import AttemptOutcome, Status
 from shared.domain.task import NewTask
 from shared.domain.verdict import completed, crashed
@@ -84,7 +85,7 @@ async def test_a_worker_beats_on_while_others_hold_the_tasks(
     assert [(beat.is_alive, beat.counters[claimant.worker_id], beat.cancels) for beat in [*beats, after]] == [
         (True, 0, []),
         (True, 1, []),
-        (True, 2, [task.id]),
+        (True, 2, [CancelRequest(task.id, 1)]),
     ]
 
 

@@ -11,12 +11,14 @@ import structlog.testing
 
 import worker.executions
 import worker.executor
-from shared.domain.errors import StoreUnavailable
+from shared.domain.cancels import CancelRequest
+from shared.domain.errors import StoreUnavailable, Unstorable
 from shared.domain.states import Status
 from shared.domain.task import Task
 from shared.domain.verdict import released
 from shared.queue.cancel import cancel
 from shared.queue.lookup import get_task, list_attempts
+from shared.queue.retry import retry
 from shared.queue.settle import Settled, Settlement, settle
 from shared.queue.stores import Stores
 from tests.integration.worker.conftest import TENANT, Bench, eventually
@@ -67,12 +69,26 @@ async def test_a_cancel_reaches_the_run(bench: Bench, stage: Stage) -> None:
     executions, task = await started(bench, "waits", Slots(1))
     await stage.entered.wait()
     await cancel(bench.stores, TENANT, task.id)
-    executions.cancel(task.id)
+    executions.cancel(CancelRequest(task.id, task.generation))
 
     async def cancelled() -> bool:
         return await status(bench, task) is Status.CANCELLED
 
     await eventually(cancelled)
+
+
+async def test_a_cancel_that_comes_late_leaves_the_next_generation_alone(bench: Bench, stage: Stage) -> None:
+    """Two ways tell a worker of a cancel; the slower one may find the task begun anew by a person."""
+    task = await bench.submitted("waits")
+    await cancel(bench.stores, TENANT, task.id)
+    await retry(bench.stores, TENANT, task.id)
+    executions = Executions(bench.handlers, Slots(1))
+    executions.start(await bench.claimed(task))
+    await stage.entered.wait()
+    executions.cancel(CancelRequest(task.id, task.generation))
+    stage.release.set()
+    await executions.drain(5, asyncio.Event())
+    assert (await status(bench, task), stage.cancels) == (Status.COMPLETED, 0)
 
 
 async def test_abandoned_runs_end_at_once_and_settle_nothing(bench: Bench, stage: Stage) -> None:
@@ -89,7 +105,7 @@ async def test_a_cancel_for_somebody_elses_task_disturbs_nothing(bench: Bench, s
     slots = Slots(1)
     executions, task = await started(bench, "waits", slots)
     await stage.entered.wait()
-    executions.cancel((await bench.submitted("waits")).id)
+    executions.cancel(CancelRequest((await bench.submitted("waits")).id, 1))
     stage.release.set()
     await executions.drain(5, asyncio.Event())
     assert await status(bench, task) is Status.COMPLETED
@@ -162,6 +178,54 @@ async def test_a_settle_whose_answer_was_lost_ends_the_task_once(bench: Bench, m
     ended = await get_task(bench.stores, TENANT, task.id)
     assert (ended.status, ended.version, answers) == (Status.COMPLETED, 3, 2)
     assert len(await list_attempts(bench.stores, TENANT, task.id)) == 1
+
+
+async def test_an_outage_is_one_line_a_write_however_many_wait(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_away = True
+
+    async def away(stores: Stores, settlements: Sequence[Settlement]) -> list[Settled | None]:
+        if is_away:
+            raise StoreUnavailable
+        return await settle(stores, settlements)
+
+    monkeypatch.setattr(worker.executions, "settle", away)
+    monkeypatch.setattr(worker.executions, "SETTLE_PAUSE_SECONDS", 0.01)
+    executions = Executions(bench.handlers, Slots(20))
+    for claimed in [await bench.claimed(await bench.submitted("returns", "good")) for _ in range(20)]:
+        executions.start(claimed)
+    with structlog.testing.capture_logs() as lines:
+
+        async def told() -> bool:
+            return any(line["event"] == "settle_failed" for line in lines)
+
+        await eventually(told)
+        is_away = False
+        await executions.drain(5, asyncio.Event())
+    failures = [line["runs"] for line in lines if line["event"] == "settle_failed"]
+    assert max(failures) == 20, "those that were tried together are told together"
+
+
+async def test_a_database_that_refuses_every_end_is_not_asked_without_a_pause(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = 0
+
+    async def refuse(*_: object) -> list[Settled | None]:
+        nonlocal tried
+        tried += 1
+        raise Unstorable
+
+    monkeypatch.setattr(worker.executions, "settle", refuse)
+    executions, _ = await started(bench, "returns", Slots(1), "good")
+
+    async def refused_twice() -> bool:
+        return tried >= 2
+
+    await eventually(refused_twice)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert tried == 2, "the result, then the failure; and then a pause"
+    await executions.abandon()
 
 
 async def test_a_run_that_lost_its_lease_says_so(bench: Bench, stage: Stage) -> None:

@@ -35,6 +35,18 @@ GUARDS = [
         lost_words.a_settle_is_repeated,
         "an end was never told",
     ),
+    Guard(
+        "ends of one task apart",
+        Code("shared.queue.settle:settle", "< len(settlements)", "< 0"),
+        lost_words.two_runs_of_a_task_end_at_once,
+        "the end of one run was taken for another's",
+    ),
+    Guard(
+        "generation in a cancel",
+        Code("worker.executions:Executions", "and execution.task.generation == request.generation", ""),
+        lost_words.a_cancel_comes_late,
+        "a late cancel ended the next generation",
+    ),
     Guard("key lock", NO_LOCK, lost_words.a_key_comes_twice_at_once, "a second request with a key was let in"),
     Guard(
         "key lock and unique key",

@@ -11,16 +11,18 @@ from uuid import UUID, uuid4
 
 import shared.queue.settle
 import worker.engine.pump
+import worker.executions
 import worker.vitals
 from shared.broker.keys import result_key
 from shared.broker.wake import Waker
 from shared.db.statements import liveness as statements
 from shared.db.statements.settle import settle as write_settlement
+from shared.domain.cancels import CancelRequest
 from shared.domain.errors import KeyInFlight
 from shared.domain.ids import new_id
 from shared.domain.states import Status
 from shared.domain.task import ClaimedTask, NewTask
-from shared.domain.verdict import completed
+from shared.domain.verdict import completed, released
 from shared.queue.idempotency import Answer, once
 from shared.queue.liveness import rescue
 from shared.queue.settle import Settlement
@@ -30,6 +32,7 @@ from tests.support.model import observe
 from tests.support.scenes.making import (
     by_hint,
     die,
+    ended,
     row,
     running,
 )
@@ -113,6 +116,30 @@ async def a_settle_is_repeated(stores: Stores) -> None:
     await shared.queue.settle.settle(stores, [settlement])
     assert await stores.flush(TOLD_SECONDS), "Redis is away"
     assert await stores.broker.results.exists(result_key(run.id)), "an end was never told"
+
+
+async def two_runs_of_a_task_end_at_once(stores: Stores) -> None:
+    """The reply to the first end was lost: it is repeated beside that of the next run, which was here again."""
+    who = await registered(stores)
+    first = await running(stores, who)
+    await ended(stores, first, released())
+    [second] = await by_hint(stores, who, first.id)
+    ends = [(first, released()), (second, completed("2"))]
+    told = await shared.queue.settle.settle(
+        stores, [Settlement(TENANT, run.id, run.lease, verdict, None) for run, verdict in ends]
+    )
+    assert told[0] is None, "the end of one run was taken for another's"
+
+
+async def a_cancel_comes_late(stores: Stores) -> None:
+    """What it meant has ended, and a person began the task anew."""
+    run = await running(stores)
+    cancelled: list[UUID] = []
+    executions = worker.executions.Executions(cast("Any", None), Slots(1))
+    anew = SimpleNamespace(task=run._replace(generation=2), cancel=lambda: cancelled.append(run.id))
+    executions._running[run.id] = cast("Any", anew)
+    executions.cancel(CancelRequest(run.id, run.generation))
+    assert not cancelled, "a late cancel ended the next generation"
 
 
 async def a_key_comes_twice_at_once(stores: Stores) -> None:
