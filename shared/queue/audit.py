@@ -12,9 +12,8 @@ from shared.db.statements import audit as statements
 from shared.db.statements.audit import AuditEntry
 from shared.db.statements.retention import cutoff
 from shared.domain.ids import new_id
+from shared.queue.pruning import prune_in_batches
 from shared.queue.stores import Stores
-
-PRUNE_BATCH = 10_000
 
 __all__ = ["Actor", "AuditEntry", "audit_page", "note", "prune_audit"]
 
@@ -53,8 +52,8 @@ async def audit_page(stores: Stores, tenant_id: int, *, limit: int, before: UUID
         return await statements.page(session, tenant_id, limit=limit, before=before)
 
 
-async def prune_audit(stores: Stores) -> None:
-    """Forget what is older than RETENTION_DAYS. Raises: StoreUnavailable."""
+async def prune_audit(stores: Stores) -> int:
+    """Forget what is older than RETENTION_DAYS; how many. Raises: StoreUnavailable."""
     async with stores.db.autocommit() as session:
         before = await cutoff(session, days=stores.settings.retention_days)
-        await statements.prune(session, before=before, most=PRUNE_BATCH)
+    return await prune_in_batches(stores, lambda session, most: statements.prune(session, before=before, most=most))

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.db.statements import idempotency as statements
 from shared.db.statements.idempotency import StoredAnswer
 from shared.domain.errors import KeyInFlight, KeyReused
+from shared.queue.pruning import prune_in_batches
 from shared.queue.stores import Stores
 
 KEPT_SECONDS = 48 * 3_600
@@ -61,7 +62,8 @@ async def once(
         return answer
 
 
-async def prune_keys(stores: Stores) -> None:
-    """Forget keys past their time."""
-    async with stores.db.autocommit() as session:
-        await statements.prune(session, after=KEPT_SECONDS)
+async def prune_keys(stores: Stores) -> int:
+    """Forget keys past their time; how many. Raises: StoreUnavailable."""
+    return await prune_in_batches(
+        stores, lambda session, most: statements.prune(session, after=KEPT_SECONDS, most=most)
+    )

@@ -10,10 +10,10 @@ from shared.domain.errors import Conflict, NotFound
 from shared.domain.ids import first_id_at
 from shared.domain.operations import Operation
 from shared.queue.audit import Actor, note
+from shared.queue.pruning import prune_in_batches
 from shared.queue.stores import Stores
 
 KEPT_SECONDS = 7 * 86_400.0
-PRUNED_AT_ONCE = 100
 
 
 async def get_operation(stores: Stores, tenant_id: int, operation_id: UUID) -> Operation:
@@ -43,8 +43,9 @@ async def cancel_operation(stores: Stores, tenant_id: int, operation_id: UUID, b
     return cancelled
 
 
-async def prune_operations(stores: Stores) -> None:
-    """Forget those that were over a week ago, some at a time."""
+async def prune_operations(stores: Stores) -> int:
+    """Forget those that were over a week ago; how many. Raises: StoreUnavailable."""
     before = first_id_at(datetime.now(UTC) - timedelta(seconds=KEPT_SECONDS))
-    async with stores.db.autocommit() as session:
-        await statements.prune(session, before=before, after=KEPT_SECONDS, most=PRUNED_AT_ONCE)
+    return await prune_in_batches(
+        stores, lambda session, most: statements.prune(session, before=before, after=KEPT_SECONDS, most=most)
+    )

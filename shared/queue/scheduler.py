@@ -18,6 +18,7 @@ from shared.domain.unique import key_of
 from shared.logs import get_logger
 from shared.metrics import TASKS_SUBMITTED
 from shared.queue.planning import limits_of
+from shared.queue.pruning import prune_in_batches
 from shared.queue.stores import Stores
 from shared.registry import Registry
 from shared.settings import Settings
@@ -29,7 +30,6 @@ TICKS_AT_ONCE = 1_000
 """Rows of one statement; an outage's backlog of one schedule is no longer than that."""
 TICKS_KEPT_SECONDS = 48 * 3_600.0
 """A tick must be known for as long as anybody may still try to make it: seconds."""
-PRUNED_AT_ONCE = 5_000
 log = get_logger(__name__)
 
 
@@ -54,10 +54,11 @@ async def make_due_ticks(stores: Stores, registry: Registry) -> float:
     return min([LOOK_SECONDS, *(wait for wait in waits if wait > 0)])
 
 
-async def prune_ticks(stores: Stores) -> None:
-    """Forget ticks past their time, a batch at a time."""
-    async with stores.db.autocommit() as session:
-        await statements.prune(session, after=TICKS_KEPT_SECONDS, most=PRUNED_AT_ONCE)
+async def prune_ticks(stores: Stores) -> int:
+    """Forget ticks past their time; how many. Raises: StoreUnavailable."""
+    return await prune_in_batches(
+        stores, lambda session, most: statements.prune(session, after=TICKS_KEPT_SECONDS, most=most)
+    )
 
 
 def _due(registry: Registry, settings: Settings, found: list[Coming]) -> tuple[list[Due], bool]:

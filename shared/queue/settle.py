@@ -78,11 +78,15 @@ def _happening(settlement: Settlement, now: Settled) -> Happening:
 
 
 async def expire(stores: Stores, *, most: int = 500) -> int:
-    """Fail waiting tasks past their ``expires_at``; returns how many."""
-    async with stores.db.autocommit() as session:
-        late = await moves.expire(session, most=most)
-    stores.feed.tell(map(moved, late))
-    stores.announce([final_of(task) for task in late])
-    for task in late:
-        TASKS_ENDED.add(task.type, task.queue, task.status.value)
-    return len(late)
+    """Fail every waiting task past its ``expires_at``, ``most`` in one statement; returns how many."""
+    expired = 0
+    while True:
+        async with stores.db.autocommit() as session:
+            late = await moves.expire(session, most=most)
+        stores.feed.tell(map(moved, late))
+        stores.announce([final_of(task) for task in late])
+        for task in late:
+            TASKS_ENDED.add(task.type, task.queue, task.status.value)
+        expired += len(late)
+        if len(late) < most:
+            return expired

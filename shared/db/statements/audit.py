@@ -25,7 +25,7 @@ PRUNE = text("""
     WITH pick AS MATERIALIZED (
         SELECT a.id FROM audit_log a WHERE a.id < :until ORDER BY a.id LIMIT :most FOR UPDATE SKIP LOCKED
     )
-    DELETE FROM audit_log a WHERE a.id = ANY(ARRAY(SELECT id FROM pick))
+    DELETE FROM audit_log a WHERE a.id = ANY(ARRAY(SELECT id FROM pick)) RETURNING a.id
 """)
 LAST = UUID(int=2**128 - 1)
 
@@ -64,6 +64,6 @@ async def page(session: AsyncSession, tenant_id: int, *, limit: int, before: UUI
     return [AuditEntry(**row) for row in rows.mappings()]
 
 
-async def prune(session: AsyncSession, *, before: datetime, most: int) -> None:
-    """Forget up to ``most`` of what was done before ``before``."""
-    await session.execute(PRUNE, {"until": first_id_at(before), "most": most})
+async def prune(session: AsyncSession, *, before: datetime, most: int) -> int:
+    """Forget up to ``most`` of what was done before ``before``; how many."""
+    return len((await session.execute(PRUNE, {"until": first_id_at(before), "most": most})).all())

@@ -18,7 +18,15 @@ STORE = text("""
     INSERT INTO idempotency_keys (tenant_id, key, digest, status, headers, body)
     VALUES (:tenant_id, :key, :digest, :status, CAST(:headers AS jsonb), :body)
 """)
-PRUNE = text("DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(secs => :after)")
+PRUNE = text("""
+    DELETE FROM idempotency_keys k USING (
+        SELECT o.tenant_id, o.key FROM idempotency_keys o
+        WHERE o.created_at < now() - make_interval(secs => :after)
+        ORDER BY o.created_at LIMIT :most FOR UPDATE SKIP LOCKED
+    ) old
+    WHERE k.tenant_id = old.tenant_id AND k.key = old.key
+    RETURNING k.key
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,6 @@ async def store(session: AsyncSession, tenant_id: int, key: str, answer: StoredA
     )
 
 
-async def prune(session: AsyncSession, *, after: float) -> None:
-    """Forget keys older than ``after`` seconds."""
-    await session.execute(PRUNE, {"after": after})
+async def prune(session: AsyncSession, *, after: float, most: int) -> int:
+    """Forget keys older than ``after`` seconds, the oldest ``most``; how many."""
+    return len((await session.execute(PRUNE, {"after": after, "most": most})).all())

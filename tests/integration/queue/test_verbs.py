@@ -106,6 +106,26 @@ async def test_a_late_worker_cannot_overwrite_the_next_attempt(
     assert (await get_task(stores, 1, task.id)).status is Status.PROCESSING
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["the repeat first", "the repeat last"])
+async def test_a_repeated_end_beside_that_of_the_next_run_is_not_taken_for_it(
+    stores: Stores, planned: Planned, claimant: Claimant, order: int
+) -> None:
+    """The reply to the first end was lost; until it is asked for again the task has run here once more."""
+    task = await submitted(stores, planned)
+    first = await claimed(stores, claimant, task)
+    assert await ended(stores, first, released()) is not None
+    second = await claimed(stores, claimant, task)
+    other = await claimed(stores, claimant, await submitted(stores, planned))
+    ends = [(first, released()), (second, completed("2")), (other, completed("3"))][::order]
+    told = await settle(stores, [Settlement(1, run.id, run.lease, verdict, None) for run, verdict in ends])
+    assert [now and (now.id, now.status) for now in told][::order] == [
+        None,
+        (task.id, Status.COMPLETED),
+        (other.id, Status.COMPLETED),
+    ]
+    assert (await get_task(stores, 1, task.id)).result == 2
+
+
 async def test_a_retried_task_waits_for_its_backoff_and_keeps_the_record(
     stores: Stores, planned: Planned, claimant: Claimant
 ) -> None:
@@ -185,6 +205,15 @@ async def test_an_expired_task_fails_and_is_never_claimed(stores: Stores, planne
     assert stored.status is Status.FAILED
     assert stored.error is not None
     assert stored.error.type == "expired"
+
+
+async def test_however_many_tasks_expire_all_of_them_fail_in_one_turn(stores: Stores, planned: Planned) -> None:
+    past = datetime.now(UTC) - timedelta(seconds=5)
+    await submit(stores, 1, [planned(expires_at=past) for _ in range(8)])
+    waiting = await submitted(stores, planned)
+    assert await expire(stores, most=3) == 8
+    assert await expire(stores, most=3) == 0
+    assert (await get_task(stores, 1, waiting.id)).status is Status.PENDING
 
 
 async def test_the_poll_takes_queues_then_priorities_in_order(
