@@ -60,8 +60,8 @@ class Pump:
         self._most = max(1, slots.count // 2)
         self._waker = waker
         self._executions = executions
-        self._stopping = asyncio.Event()
-        self._stopped: asyncio.Task[None] | None = None
+        self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once nothing more is to be claimed: every wait ends with it."""
         self._may_claim = asyncio.Event()
         self._may_claim.set()
         self._is_busy = asyncio.Event()
@@ -73,7 +73,8 @@ class Pump:
 
     def stop(self) -> None:
         """Claim nothing more; ``run`` returns once the claims under way have started their tasks."""
-        self._stopping.set()
+        if not self._stopped.done():
+            self._stopped.set_result(None)
         self._is_busy.set()
         self._slots.stop_waiting()
 
@@ -92,12 +93,11 @@ class Pump:
     async def run(self, *, burst: bool = False) -> None:
         """Pump until stopped; in burst mode, until nothing is due and nothing runs."""
         async with asyncio.TaskGroup() as hands:
-            self._stopped = hands.create_task(_set(self._stopping), name="stop")
             hands.create_task(self._second_hand(), name="second-hand")
             await self._first_hand(burst=burst)
 
     async def _first_hand(self, *, burst: bool) -> None:
-        while not self._stopping.is_set():
+        while not self._stopped.done():
             task_id, self._woken_for = self._woken_for, None
             if await self._round(task_id) == 0:
                 if burst and self._slots.all_free and self._limited.seconds > 0:
@@ -106,7 +106,7 @@ class Pump:
                 await self._idle()
 
     async def _second_hand(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopped.done():
             await self._is_busy.wait()
             if await self._round() != self._most:
                 self._is_busy.clear()
@@ -114,7 +114,7 @@ class Pump:
     async def _round(self, woken_for: str | None = None) -> int | None:
         """Claim what there are slots for; returns how many were started. None: this was no time to claim."""
         free = await self._slots.wait_free()
-        if self._stopping.is_set():
+        if self._stopped.done():
             return None
         if not self._may_claim.is_set():
             await self._first_of(asyncio.create_task(_set(self._may_claim)), HOLD_LOOK_SECONDS)
@@ -162,7 +162,7 @@ class Pump:
         asked = found = reserved.left
         if self._limited.has_turn() and self._start(reserved, await self._limited.claim(asked, lease=lease)):
             return
-        while found == asked and not self._stopping.is_set():
+        while found == asked and not self._stopped.done():
             ids = (await self._take(asked)).ids
             found = len(ids)
             if ids and self._start(reserved, await claim_hinted(self._stores, self._who, ids, lease=lease)):
@@ -233,9 +233,8 @@ class Pump:
 
     async def _first_of(self, wait: asyncio.Task[Any], most: float) -> bool:
         """Until ``wait`` or the stop, at most ``most`` seconds; False: neither came."""
-        ends = {wait} if self._stopped is None else {wait, self._stopped}
         try:
-            done, _ = await asyncio.wait(ends, timeout=most, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({wait, self._stopped}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
             return bool(done)
         finally:
             if not wait.done():
