@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Iterable
 from importlib.resources import files
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 import hiredis
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.connection import AbstractConnection, Connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -22,6 +23,14 @@ T = TypeVar("T")
 SOCKET_TIMEOUT = 0.25
 CONNECT_TIMEOUT = 1.0
 BREAK_SECONDS = 1.0
+
+KEEPALIVE = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+}
+"""Who only listens has no time-out: where a machine vanishes without a word, or a firewall forgets a quiet connection,
+the kernel finds it out within half a minute."""
 
 OUTAGE = (RedisError, OSError, asyncio.TimeoutError)
 """What a call may raise when Redis is away, hangs, or refuses to write."""
@@ -100,6 +109,8 @@ def connect(url: str, *, socket_timeout: float | None = SOCKET_TIMEOUT) -> Redis
         socket_connect_timeout=CONNECT_TIMEOUT,
         health_check_interval=0,
     )
+    if issubclass(pool.connection_class, Connection):
+        pool.connection_kwargs |= {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
     # Of whichever kind the URL asked for: TCP, TLS or a Unix socket.
     pool.connection_class = type("Connection", (_Writes, pool.connection_class), {})
     return Redis.from_pool(pool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import pytest_asyncio
 import uvloop
 
 import shared.broker.connection
-from shared.broker.connection import OUTAGE, Broker, channel_of, connect
+from shared.broker.connection import KEEPALIVE, OUTAGE, Broker, channel_of, connect
 from shared.broker.health import redis_state
 from shared.broker.listener import listen
 from shared.domain.ids import new_id
@@ -201,3 +202,19 @@ def test_a_write_to_a_connection_that_was_reset_is_an_outage_on_the_workers_loop
 async def _accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.read()
     writer.close()
+
+
+async def test_the_kernel_looks_after_connections_that_only_listen(settings: Settings) -> None:
+    """They have no time-out: a machine that vanishes, or a firewall that forgets them, would never be noticed."""
+    client = connect(settings.redis_url.get_secret_value(), socket_timeout=None)
+    connection: Any = cast("Any", client.connection_pool).make_connection()
+    await connection.connect()
+    kept = connection._writer.get_extra_info("socket")
+    assert kept.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+    assert {option: kept.getsockopt(socket.SOL_TCP, option) for option in KEEPALIVE} == KEEPALIVE
+    await connection.disconnect()
+    await client.aclose()
+
+
+def test_a_unix_socket_needs_none_of_that() -> None:
+    assert cast("Any", connect("unix:///nowhere.sock").connection_pool).make_connection() is not None
