@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any, TypeVar
 
 import hiredis
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection, Connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -111,9 +111,14 @@ def connect(url: str, *, socket_timeout: float | None = SOCKET_TIMEOUT) -> Redis
     )
     if issubclass(pool.connection_class, Connection):
         pool.connection_kwargs |= {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
+    mend_writes(pool)
+    return Redis.from_pool(pool)
+
+
+def mend_writes(pool: ConnectionPool) -> None:
+    """Have the connections that ``pool`` makes from now on write as ``_Writes`` does."""
     # Of whichever kind the URL asked for: TCP, TLS or a Unix socket.
     pool.connection_class = type("Connection", (_Writes, pool.connection_class), {})
-    return Redis.from_pool(pool)
 
 
 class _Writes(AbstractConnection):

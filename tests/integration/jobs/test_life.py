@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
+import uvloop
 from arq.connections import ArqRedis, RedisSettings
 from arq.worker import async_check_health, get_kwargs
 
 from tests.integration.jobs.conftest import Bench, eventually, named
 from tests.integration.jobs.test_jobs import add, enqueued
 from tests.support.processes import Child, Processes
-from worker.engine.jobs import JobWorker
+from worker.engine.jobs import OUTAGE, JobWorker
+from worker.engine.jobs.exchange import Ask
+from worker.engine.jobs.line import Line
 
 CLI = "tests.support.arq_jobs.WorkerSettings"
 
@@ -124,3 +128,29 @@ async def test_a_worker_may_run_again_after_it_was_closed(redis: ArqRedis, bench
         await worker.close()
         await asyncio.wait([running], timeout=10)
         assert running.done()
+
+
+def test_a_connection_that_was_reset_is_waited_out_on_the_workers_loop_too(where: RedisSettings) -> None:
+    """uvloop meets a write to one with RuntimeError: that ended the part that runs the jobs, and each of them."""
+
+    async def asked() -> None:
+        worker = JobWorker(named(work=_nothing), redis_settings=where, burst=True, handle_signals=False)
+        await worker.async_run()
+        line = Line(worker.pool, worker.queues)
+        line.give_up_at = 0.0  # at once
+        try:
+            await line.exchange(Ask(number=1, token="t:1", want=0, lease_ms=1_000, order=[1]))
+            connection: Any = line._connection
+            connection._writer.transport.abort()
+            await connection._reader.read()
+            with pytest.raises(OUTAGE):
+                await line.exchange(Ask(number=2, token="t:2", want=0, lease_ms=1_000, order=[1]))
+        finally:
+            await line.close()
+            await worker.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(uvloop.run, asked()).result(30)
+
+
+async def _nothing(_ctx: dict[str, Any]) -> None: ...

@@ -18,6 +18,7 @@ from arq.connections import RedisSettings, create_pool, log_redis_info
 from arq.typing import SecondsTimedelta, WorkerCoroutine
 from arq.utils import to_seconds
 
+from shared.broker.connection import mend_writes
 from shared.children import end
 from shared.heap import leave_to_the_process
 from worker.engine.jobs.line import OUTAGE, Line
@@ -125,6 +126,10 @@ class JobWorker(arq.worker.Worker):
                     default_queue_name=self.queue_name,
                     expires_extra_ms=self.expires_extra_ms,
                 )
+            # The one connection that it has was made as arq does.
+            await pool.connection_pool.disconnect()
+            pool.connection_pool.reset()  # type: ignore[no-untyped-call] # redis-py's own gap
+            mend_writes(pool.connection_pool)
             self._pool = WakingRedis.of(pool)
         logger.info("starting for %d functions: %s", len(self.functions), ", ".join(self.functions))
         with contextlib.suppress(*OUTAGE):
