@@ -10,7 +10,7 @@ from arq.connections import RedisSettings
 from shared.broker.keys import HEALTH_KEY
 from shared.domain.errors import ConfigurationError
 from shared.settings import load_settings
-from worker.engine.arq_worker import TaskWorker
+from worker.arq_worker import TaskWorker
 
 
 def worker_settings() -> type:

@@ -1,1 +1,1 @@
-"""Where work comes from: our ``arq.Worker``, and the pump that takes hints and polls."""
+"""Where work comes from: the pump, which takes hints and polls; and beside it the arq jobs of users."""
