@@ -127,7 +127,7 @@ def of_pools(health: Health, workers: list[Worker]) -> Iterator[Finding]:
     """Whether all pools together fit into PostgreSQL; nothing where the service does not tell its numbers."""
     database = _extra(health.components.get("database"))
     limit, api = database.get("max_connections"), _pool(database)
-    pools = [_pool(worker.model_extra) for worker in workers]
+    pools = [None if worker.pool is None else worker.pool.size + worker.pool.overflow for worker in workers]
     if not isinstance(limit, int) or api is None or None in pools:
         return
     total = api + sum(pool or 0 for pool in pools)

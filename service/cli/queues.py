@@ -13,7 +13,7 @@ from service.cli.output import Form, FormOption, show
 from service.cli.views import queue_list
 
 if TYPE_CHECKING:
-    from service.client.models import Queue
+    from service.client.operator_models import Queue
 
 QueueName = Annotated[
     str,

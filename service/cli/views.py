@@ -13,8 +13,8 @@ from service.cli.output import cells, columns, compact, one_line, printable, sta
 
 if TYPE_CHECKING:
     from service.client.key_models import AuditEntry, Key
-    from service.client.models import Attempt, Delivery, Operation, Queue, Schedule, Task, TaskType, Worker
-    from service.client.operator_models import Counts, Stats
+    from service.client.models import Attempt, Delivery, Operation, Schedule, Task, TaskType, Worker
+    from service.client.operator_models import Counts, Queue, Stats
     from service.client.workflow_models import Workflow
 
 

@@ -45,8 +45,6 @@ if TYPE_CHECKING:
         Health,
         Operation,
         Progress,
-        Purge,
-        Queue,
         Schedule,
         Task,
         TaskError,
@@ -55,7 +53,7 @@ if TYPE_CHECKING:
         WebhookSecret,
         Worker,
     )
-    from service.client.operator_models import Stats
+    from service.client.operator_models import Purge, Queue, Stats
     from service.client.workflow_models import Workflow
     from service.client.workflows import chain, group, result_of, step
 
@@ -112,8 +110,6 @@ _MODELS = (
     "Health",
     "Operation",
     "Progress",
-    "Purge",
-    "Queue",
     "Schedule",
     "Task",
     "TaskError",
@@ -127,7 +123,7 @@ _LAZY = {
     "AsyncClient": "service.client.awaited",
     "Event": "service.client.events",
     **dict.fromkeys(("AuditEntry", "Key"), "service.client.key_models"),
-    "Stats": "service.client.operator_models",
+    **dict.fromkeys(("Purge", "Queue", "Stats"), "service.client.operator_models"),
     **dict.fromkeys(_MODELS, "service.client.models"),
     "Workflow": "service.client.workflow_models",
     **dict.fromkeys(("chain", "group", "result_of", "step"), "service.client.workflows"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, assert_never
 
@@ -36,10 +36,10 @@ def answer(verb: Callable[P, Flow[T]]) -> Callable[Concatenate[AsyncClient, P], 
     return named_after(verb, method)
 
 
-def feed(verb: Callable[P, Feed[T]]) -> Callable[Concatenate[AsyncClient, P], AsyncIterator[T]]:
+def feed(verb: Callable[P, Feed[T]]) -> Callable[Concatenate[AsyncClient, P], AsyncGenerator[T, None]]:
     """The verb as a method for ``async for``."""
 
-    def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+    def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
         return self.iterate(verb(*args, **kwargs))
 
     return named_after(verb, method)
@@ -136,8 +136,8 @@ class AsyncClient:
             answer: T = end.value
             return answer
 
-    async def iterate(self, flow: Feed[T]) -> AsyncIterator[T]:
-        """Drive a feed, as far as it is read."""
+    async def iterate(self, flow: Feed[T]) -> AsyncGenerator[T, None]:
+        """Drive a feed, as far as it is read. One left early is best closed: ``async with aclosing(…)``."""
         stream = _Stream(self._open, self.url)
         try:
             step = next(flow)

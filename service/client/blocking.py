@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, assert_never
 
@@ -36,10 +36,10 @@ def answer(verb: Callable[P, Flow[T]]) -> Callable[Concatenate[Client, P], T]:
     return named_after(verb, method)
 
 
-def feed(verb: Callable[P, Feed[T]]) -> Callable[Concatenate[Client, P], Iterator[T]]:
+def feed(verb: Callable[P, Feed[T]]) -> Callable[Concatenate[Client, P], Generator[T, None, None]]:
     """The verb as a method that returns an iterator."""
 
-    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
         return self.iterate(verb(*args, **kwargs))
 
     return named_after(verb, method)
@@ -136,8 +136,8 @@ class Client:
             answer: T = end.value
             return answer
 
-    def iterate(self, flow: Feed[T]) -> Iterator[T]:
-        """Drive a feed, as far as it is read."""
+    def iterate(self, flow: Feed[T]) -> Generator[T, None, None]:
+        """Drive a feed, as far as it is read. One left early is best closed: ``with closing(…)``."""
         stream = _Stream(self._open, self.url)
         try:
             step = next(flow)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, exchange, new_key
 from service.client.errors import OperationTimedOut
 from service.client.models import Operation, Page
+from service.client.patience import LONGEST_OUTAGE, patiently
 from service.client.verbs import PAGE, TASKS, TaskFilters
 
 OPERATIONS = "/api/v1/operations"
@@ -77,10 +78,13 @@ def operations() -> Feed[Operation]:
 
 
 def watch_operation(operation_id: str) -> Feed[Operation]:
-    """The operation now, then each time it has come further; ends with its end."""
+    """The operation now, then each time it has come further; ends with its end.
+
+    A service that restarts meanwhile is waited for.
+    """
     seen: Operation | None = None
     while True:
-        found = yield from operation(operation_id)
+        found = yield from patiently(lambda: operation(operation_id), LONGEST_OUTAGE if seen else 0.0)
         if found != seen:
             yield Emit(found)
         if found.is_over:
@@ -90,10 +94,15 @@ def watch_operation(operation_id: str) -> Feed[Operation]:
 
 
 def wait_operation(operation_id: str, timeout: float | None = None) -> Flow[Operation]:
-    """Wait until the operation is over. Raises: OperationTimedOut, where it is not in ``timeout`` seconds."""
+    """Wait until the operation is over. A service that restarts meanwhile is waited for, too.
+
+    Raises: OperationTimedOut, where it is not in ``timeout`` seconds.
+    """
     ends_at = math.inf if timeout is None else monotonic() + timeout
+    outage = 0.0
     while True:
-        found = yield from operation(operation_id)
+        found = yield from patiently(lambda: operation(operation_id), min(outage, ends_at - monotonic()))
+        outage = LONGEST_OUTAGE
         if found.is_over:
             return found
         left = ends_at - monotonic()

@@ -27,6 +27,8 @@ MAX_RETRIES = 3
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 30.0
 """Seconds. A service that asks for more patience gets its problem raised instead."""
+LOST_BEHIND_A_PROXY = frozenset({502, 504})
+"""Nobody answered the proxy: the call may have arrived, as if we had heard nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def exchange(call: Call[T]) -> Flow[T]:
             if reply.status in call.answers_by:
                 return _read(call, reply)
             problem = problem_of(reply)
-            pause = pause_after_problem(problem, retry, jitter=_jitter())
+            pause = pause_after_problem(problem, retry, may_be_repeated=call.may_be_repeated, jitter=_jitter())
             if pause is None:
                 raise problem
         yield Pause(pause)
@@ -134,13 +136,14 @@ def pause_after_silence(call: Call[Any], error: Unreachable, retry: int, *, jitt
     return FIRST_PAUSE * 2.0**retry * (1 + jitter) / 2
 
 
-def pause_after_problem(problem: ProblemError, retry: int, *, jitter: float) -> float | None:
+def pause_after_problem(problem: ProblemError, retry: int, *, may_be_repeated: bool, jitter: float) -> float | None:
     """Seconds before the next try of a refused call, or None where the refusal stands.
 
     409 counts only for an Idempotency-Key whose first request is still under way: our own, cut off.
     """
-    is_passing = problem.status in {429, 503} or problem.code == "idempotency_in_flight"
-    asked = problem.retry_after
+    is_lost = problem.status in LOST_BEHIND_A_PROXY and may_be_repeated
+    is_passing = is_lost or problem.status in {429, 503} or problem.code == "idempotency_in_flight"
+    asked = FIRST_PAUSE * 2.0**retry if is_lost and problem.retry_after is None else problem.retry_after
     if retry >= MAX_RETRIES or not is_passing or asked is None or asked > LONGEST_PAUSE:
         return None
     # Everyone was told the same second: spread out after it, never before.

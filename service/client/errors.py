@@ -15,7 +15,7 @@
         ├── ConflictError         409  the state forbids it
         ├── ValidationFailed      422  ``errors`` names each wrong field by its JSON pointer
         ├── RateLimited           429  ``retry_after`` seconds until the key may ask again
-        └── ServiceUnavailable    503  the service runs, what it stands on does not
+        └── ServiceUnavailable    503  the service runs, what it stands on does not; 502, 504: a proxy has lost it
 
 No class here knows httpx: the senders translate what it raises.
 """
@@ -148,7 +148,7 @@ class RateLimited(ProblemError):
 
 
 class ServiceUnavailable(ProblemError):
-    """503."""
+    """503; and 502 and 504, of a proxy that does not reach the service."""
 
 
 BY_STATUS: dict[int, type[ProblemError]] = {
@@ -158,5 +158,7 @@ BY_STATUS: dict[int, type[ProblemError]] = {
     409: ConflictError,
     422: ValidationFailed,
     429: RateLimited,
+    502: ServiceUnavailable,
     503: ServiceUnavailable,
+    504: ServiceUnavailable,
 }

@@ -77,6 +77,9 @@ class Task(Ended):
     """A task. Durations are seconds; ``result`` is set once COMPLETED, ``error`` once an attempt failed."""
 
     type: str
+    prompt: str | None = None
+    model: str | None = None
+    """Of a text_generation: the prompt, and the model asked for."""
     queue: str = ""
     priority: int = 5
     input: dict[str, Any] = Field(default_factory=dict)
@@ -91,6 +94,7 @@ class Task(Ended):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     run_at: datetime | None = None
+    expires_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     duration: float | None = None
@@ -201,6 +205,13 @@ class TaskType(Answer):
     output_schema: dict[str, Any] = Field(default_factory=dict)
 
 
+class Pool(Answer):
+    """Connections to the database: kept open, and opened beyond them under load."""
+
+    size: int = 0
+    overflow: int = 0
+
+
 class Worker(Answer):
     """A worker process. ``missing`` maps a task type it cannot serve to the extra it lacks."""
 
@@ -216,6 +227,7 @@ class Worker(Answer):
     heartbeat_age: float | None = None
     started_at: datetime | None = None
     version: str | None = None
+    pool: Pool | None = None
 
 
 class Component(Answer):
@@ -229,29 +241,6 @@ class WorkersSeen(Answer):
 
     seen: int = 0
     expected: int | None = None
-
-
-class Queue(Answer):
-    """One queue. ``is_lower_bound``: ``waiting`` and ``delayed`` are at least so many."""
-
-    name: str
-    waiting: int = 0
-    delayed: int = 0
-    running: int = 0
-    paused: bool = False
-    oldest_age: float | None = None
-    throughput: float | None = None
-    is_lower_bound: bool = False
-
-
-class Purge(Answer):
-    """What a purge found and cancelled; in a dry run, what it would. ``has_more``: it counted no further."""
-
-    queue: str
-    dry_run: bool = False
-    matched: int = 0
-    cancelled: int = 0
-    has_more: bool = False
 
 
 class Operation(Answer):
@@ -280,10 +269,11 @@ class Operation(Answer):
 
 
 class QueueAge(Answer):
-    """What is due and waits in a queue; ``oldest_age`` is seconds."""
+    """What is due and waits in a queue, ``waiting`` at least where ``is_lower_bound``; ``oldest_age`` is seconds."""
 
     waiting: int = 0
     oldest_age: float = 0.0
+    is_lower_bound: bool = False
 
 
 class Health(Answer):

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from service.client.calls import Call, Flow, exchange
-from service.client.models import Page, Purge, Queue, Worker
-from service.client.operator_models import Minute, Stats
+from service.client.models import Page, Worker
+from service.client.operator_models import Minute, Purge, Queue, Stats
 
 QUEUES = "/api/v1/queues"
 PURGE_PATIENCE = 30.0

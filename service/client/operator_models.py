@@ -1,4 +1,4 @@
-"""What the statistics of the service become: frozen, typed and tolerant, as in ``models``."""
+"""What queues and the statistics of the service become: frozen, typed and tolerant, as in ``models``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,29 @@ from datetime import datetime
 from pydantic import Field
 
 from service.client.models import Answer
+
+
+class Queue(Answer):
+    """One queue. ``is_lower_bound``: ``waiting`` and ``delayed`` are at least so many."""
+
+    name: str
+    waiting: int = 0
+    delayed: int = 0
+    running: int = 0
+    paused: bool = False
+    oldest_age: float | None = None
+    throughput: float | None = None
+    is_lower_bound: bool = False
+
+
+class Purge(Answer):
+    """What a purge found and cancelled; in a dry run, what it would. ``has_more``: it counted no further."""
+
+    queue: str
+    dry_run: bool = False
+    matched: int = 0
+    cancelled: int = 0
+    has_more: bool = False
 
 
 class Counts(Answer):

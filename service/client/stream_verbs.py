@@ -10,10 +10,11 @@ from typing import Any
 from urllib.parse import quote
 
 from service.client.calls import Call, Emit, Feed, Open, Pause, Read, Reply, pause_after_problem, problem_of
-from service.client.errors import Unreachable, WaitTimedOut
+from service.client.errors import ServiceUnavailable, Unreachable, WaitTimedOut
 from service.client.events import Event
+from service.client.patience import LATEST_LOOK, LONGEST_OUTAGE
 from service.client.sse import Decoder, Message
-from service.client.verbs import LONGEST_OUTAGE, TASKS, get
+from service.client.verbs import TASKS, get
 
 SILENCE = 30.0
 """Seconds without a byte that mean a broken stream: the service sends a comment every 15."""
@@ -61,7 +62,7 @@ def _followed(
             if reply.status == NO_MORE:
                 return True
             if reply.status != 200:
-                yield _patience(reply, refusals)
+                yield _patience(reply, refusals, was_there=monotonic() < gives_up_at)
                 refusals += 1
                 continue
             decoder, refusals = Decoder(), 0
@@ -81,10 +82,12 @@ def _followed(
     return False
 
 
-def _patience(reply: Reply, refusals: int) -> Pause:
+def _patience(reply: Reply, refusals: int, *, was_there: bool) -> Pause:
     """How long to wait after a refusal that may pass. Raises: ProblemError, where it stands."""
     problem = problem_of(reply)
-    pause = pause_after_problem(problem, refusals, jitter=0.5)
+    if was_there and isinstance(problem, ServiceUnavailable):
+        return Pause(LATEST_LOOK)  # it restarts, perhaps behind a proxy
+    pause = pause_after_problem(problem, refusals, may_be_repeated=True, jitter=0.5)
     if pause is None:
         raise problem
     return Pause(pause)

@@ -16,6 +16,12 @@ from service.client.trace_header import trace_header
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 CONNECT_TIMEOUT = 5.0
+CONNECTIONS = 500
+"""Of one client: as many tasks can be waited for at once. httpx has a hundred, and most systems allow 1,024 files."""
+POOL_TIMEOUT = 300.0
+"""Seconds: further calls queue behind our own long polls, which is no sign of a service that is away."""
+IDLE_SECONDS = 3.0
+"""uvicorn by itself closes what is idle for 5: a call on its way there then would be lost."""
 
 
 class Options(TypedDict):
@@ -24,6 +30,7 @@ class Options(TypedDict):
     base_url: str
     headers: dict[str, str]
     timeout: httpx.Timeout
+    limits: httpx.Limits
     verify: ssl.SSLContext | bool
     trust_env: bool
 
@@ -45,7 +52,8 @@ def options(url: str | None, api_key: str | None, timeout: float) -> Options:
     return Options(
         base_url=url,
         headers=headers,
-        timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout)),
+        timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout), pool=POOL_TIMEOUT),
+        limits=httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=IDLE_SECONDS),
         # Plain http never speaks TLS: a context that trusts nobody saves loading the certificates.
         verify=True if parts.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         # A proxy named in the environment cannot reach this machine's loopback.

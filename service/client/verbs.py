@@ -12,20 +12,20 @@ from typing import Any, BinaryIO, TypedDict, TypeVar, Unpack
 from urllib.parse import quote
 
 from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, Upload, exchange, new_key
-from service.client.errors import ServiceUnavailable, TaskFailed, Unreachable, WaitTimedOut
+from service.client.errors import TaskFailed, WaitTimedOut
 from service.client.models import Answer, Attempt, FileInfo, Health, Page, Task, TaskRef, TaskType, Worker
+from service.client.patience import LATEST_LOOK, LONGEST_OUTAGE, patiently
 
 TASKS = "/api/v1/tasks"
 FILES = "/api/v1/files"
-LONGEST_POLL = 60
-"""Seconds the service holds one long poll."""
+LONGEST_POLL = 25
+"""Seconds of one long poll of a wait: many a proxy cuts what is silent for 30, or 60."""
 PAGE = 200
 """Rows the service gives at most in one page."""
-SOONEST_LOOK, LATEST_LOOK = 0.2, 1.0
+SOONEST_LOOK = 0.2
 """Seconds between two looks of ``watch``: slower while nothing changes."""
-
-LONGEST_OUTAGE = 30.0
-"""Seconds a watched service may be away; one that was never there is named at once."""
+LARGE_PATIENCE = 25.0
+"""Seconds beyond the client's time-out: the service takes its time for ten thousand tasks, and for rare ones."""
 
 A = TypeVar("A", bound=Answer)
 
@@ -94,7 +94,8 @@ def submit_batch(tasks: Iterable[Mapping[str, Any]], *, idempotency_key: str | N
     """Submit many tasks, all or none; each is ``{"type", "input", …options}``. Ids come in the order given."""
     body = {"tasks": [_given(task) for task in tasks]}
     headers = {"Idempotency-Key": idempotency_key or new_key()}
-    return exchange(Call("POST", f"{TASKS}/batch", _data_of(TaskRef), json=body, headers=headers))
+    call = Call("POST", f"{TASKS}/batch", _data_of(TaskRef), json=body, headers=headers, patience=LARGE_PATIENCE)
+    return exchange(call)
 
 
 def get(task_id: str, *, wait: int | None = None) -> Flow[Task]:
@@ -152,22 +153,14 @@ def watch(task_id: str, timeout: float | None = None) -> Feed[Task]:
 
 
 def _look(task_id: str, poll: int, outage: float) -> Flow[Task]:
-    """The task; a service that is away has ``outage`` seconds to come back."""
-    gives_up_at = monotonic() + outage
-    while True:
-        try:
-            return (yield from get(task_id, wait=poll or None))
-        except (Unreachable, ServiceUnavailable):
-            if monotonic() + LATEST_LOOK > gives_up_at:
-                raise
-        yield Pause(LATEST_LOOK)
+    return patiently(lambda: get(task_id, wait=poll or None), outage)
 
 
 def list_tasks(*, page_size: int = 50, **filters: Unpack[TaskFilters]) -> Feed[Task]:
     """Tasks, newest first, page by page for as long as the caller reads on."""
     params = {**_given(filters), "limit": min(page_size, PAGE)}
     while True:
-        page = yield from exchange(Call("GET", TASKS, _as(Page[Task]), params=params))
+        page = yield from exchange(Call("GET", TASKS, _as(Page[Task]), params=params, patience=LARGE_PATIENCE))
         for task in page.data:
             yield Emit(task)
         if page.next_cursor is None:

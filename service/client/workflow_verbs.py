@@ -9,16 +9,16 @@ from typing import Any
 from urllib.parse import quote
 
 from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, exchange, new_key
-from service.client.errors import ServiceUnavailable, Unreachable, WorkflowFailed, WorkflowTimedOut
+from service.client.errors import WorkflowFailed, WorkflowTimedOut
 from service.client.models import Delivery, Page
+from service.client.patience import LATEST_LOOK, LONGEST_OUTAGE, patiently
 from service.client.workflow_models import Workflow
 from service.client.workflows import Chain, Group, Step, tasks_of
 
 WORKFLOWS = "/api/v1/workflows"
 PAGE = 200
-SOONEST_LOOK, LATEST_LOOK = 0.1, 1.0
-"""Seconds between two looks of ``wait_workflow``."""
-LONGEST_OUTAGE = 30.0
+SOONEST_LOOK = 0.1
+"""Seconds between two looks of ``wait_workflow``: slower as time goes by."""
 PATIENCE = 25.0
 """Seconds beyond the client's time-out: one may have thousands of nodes."""
 
@@ -62,21 +62,16 @@ def wait_workflow(workflow_id: str, timeout: float | None = None, *, check: bool
         WorkflowTimedOut: it was not, ``timeout`` seconds on. WorkflowFailed: with ``check``, it did not complete.
     """
     ends_at = math.inf if timeout is None else monotonic() + timeout
-    pause, gives_up_at = SOONEST_LOOK, monotonic()
+    pause, outage = SOONEST_LOOK, 0.0
     while True:
-        try:
-            found = yield from workflow(workflow_id)
-        except (Unreachable, ServiceUnavailable):
-            if monotonic() > min(gives_up_at, ends_at):
-                raise
-        else:
-            gives_up_at = monotonic() + LONGEST_OUTAGE
-            if found.is_final:
-                if check and not found.is_completed:
-                    raise WorkflowFailed(found)
-                return found
-            if timeout is not None and monotonic() >= ends_at:
-                raise WorkflowTimedOut(found, timeout)
+        found = yield from patiently(lambda: workflow(workflow_id), min(outage, ends_at - monotonic()))
+        outage = LONGEST_OUTAGE
+        if found.is_final:
+            if check and not found.is_completed:
+                raise WorkflowFailed(found)
+            return found
+        if timeout is not None and monotonic() >= ends_at:
+            raise WorkflowTimedOut(found, timeout)
         yield Pause(min(pause, max(0.0, ends_at - monotonic())))
         pause = min(LATEST_LOOK, pause * 1.25)
 

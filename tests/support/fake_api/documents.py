@@ -24,7 +24,7 @@ HEALTH = {
     },
     "versions": {"taskrunner": version("async-ai-task-runner"), "python": "3.12.1"},
     "workers": {"seen": 1, "expected": None},
-    "queues": {"demo_tasks": {"waiting": 0, "oldest_age": 0.0}},
+    "queues": {"demo_tasks": {"waiting": 0, "oldest_age": 0.0, "is_lower_bound": False}},
 }
 BLANK: dict[str, Any] = {
     "priority": 5,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from service.client import AsyncClient, Client, ConflictError, OperationTimedOut
+from service.client import AsyncClient, Client, ConflictError, OperationTimedOut, ServiceUnavailable, patience
 from tests.support.fake_api import FakeApi
 
 BULK = "/api/v1/tasks/bulk"
@@ -48,6 +49,21 @@ def test_an_operation_that_takes_too_long_goes_on_without_us(api: FakeApi, clien
     api.answer("GET", "/api/v1/operations/o1", 200, OPERATION)
     with pytest.raises(OperationTimedOut, match="still running"):
         client.wait_operation("o1", timeout=0.01)
+
+
+def test_a_service_that_restarts_meanwhile_is_waited_for(
+    api: FakeApi, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "LATEST_LOOK", 0.01)
+    for _ in range(2):
+        api.answer_once("GET", "/api/v1/operations/o1", 200, json.dumps(OPERATION).encode())
+        api.refuse("GET", "/api/v1/operations/o1", 503, times=3)
+        api.answer_once("GET", "/api/v1/operations/o1", 200, json.dumps({**OPERATION, "state": "done"}).encode())
+    assert client.wait_operation("o1", timeout=30).is_over
+    assert [seen.state for seen in client.watch_operation("o1")] == ["running", "done"]
+    api.refuse("GET", "/api/v1/operations/o1", 503)
+    with pytest.raises(ServiceUnavailable):
+        client.wait_operation("o1")
 
 
 def test_a_refusal_to_cancel_is_a_conflict(api: FakeApi, client: Client) -> None:

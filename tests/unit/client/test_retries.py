@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from service.client import AsyncClient, Client, RateLimited, ServiceUnavailable, Unreachable
+from service.client import AsyncClient, Client, RateLimited, ServiceUnavailable, Unreachable, patience
 from service.client.calls import MAX_RETRIES, Call, pause_after_problem, pause_after_silence, problem_of
 from service.client.calls import Reply as Answered
 from service.client.errors import ProblemError
 from tests.support.fake_api import FakeApi
 
 TASKS = "/api/v1/tasks"
+PROXY_PAGE = b"<html>Bad Gateway</html>"
 
 
 def test_a_submit_whose_reply_is_lost_is_repeated_with_the_same_key(api: FakeApi, client: Client) -> None:
@@ -43,6 +44,19 @@ def test_a_cancel_whose_reply_is_lost_is_not_repeated(api: FakeApi, client: Clie
     assert len(api.seen("POST", f"{TASKS}/{task.id}/cancel")) == 1
 
 
+@pytest.mark.parametrize("status", [502, 504])
+def test_what_a_proxy_lost_is_repeated_where_that_does_no_harm(api: FakeApi, client: Client, status: int) -> None:
+    for _ in range(2):
+        api.answer_once("POST", TASKS, status, PROXY_PAGE)
+    task = client.submit("simple_calculation", {})
+    assert len(api.seen("POST", TASKS)) == 3
+    assert len({r.headers["idempotency-key"] for r in api.seen("POST", TASKS)}) == 1
+    api.answer_once("POST", f"{TASKS}/{task.id}/cancel", status, PROXY_PAGE)
+    with pytest.raises(ServiceUnavailable, match=f"{status} http_{status}"):
+        client.cancel(task.id)
+    assert len(api.seen("POST", f"{TASKS}/{task.id}/cancel")) == 1
+
+
 @pytest.mark.parametrize(("status", "error"), [(503, ServiceUnavailable), (429, RateLimited)])
 def test_a_passing_refusal_is_waited_out_but_not_for_ever(
     api: FakeApi, client: Client, status: int, error: type[ProblemError]
@@ -63,12 +77,16 @@ def test_a_refusal_without_a_near_time_stands_at_once(api: FakeApi, client: Clie
     assert len(api.requests) == 1
 
 
-def test_a_service_that_restarts_while_a_task_is_watched_is_waited_for(api: FakeApi, client: Client) -> None:
+@pytest.mark.parametrize("status", [502, 503])
+def test_a_service_that_restarts_while_a_task_is_watched_is_waited_for(
+    api: FakeApi, client: Client, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(patience, "LATEST_LOOK", 0.01)
     api.steps["x"] = [{"status": "PROCESSING"}, {"status": "COMPLETED"}]
     task = client.submit("x", {})
     states = client.watch(task.id, 30)
     assert next(states).status == "PROCESSING"
-    api.refuse("GET", f"{TASKS}/{task.id}", 503, times=2)
+    api.refuse("GET", f"{TASKS}/{task.id}", status, times=MAX_RETRIES + 2)
     assert next(states).status == "COMPLETED"
 
 
@@ -114,7 +132,7 @@ def test_the_service_is_never_asked_again_sooner_than_it_said() -> None:
     problem = problem_of(Answered(503, {"retry-after": "2"}, b"upstream is away"))
     assert (problem.code, problem.retry_after) == ("http_503", 2.0)
     for jitter in (0.0, 0.5, 1.0):
-        pause = pause_after_problem(problem, 0, jitter=jitter)
+        pause = pause_after_problem(problem, 0, may_be_repeated=False, jitter=jitter)
         assert pause is not None
         assert pause >= 2.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.client import AsyncClient, Client, NotFound, RateLimited, Unreachable, WaitTimedOut
+from service.client import (
+    AsyncClient,
+    Client,
+    NotFound,
+    RateLimited,
+    ServiceUnavailable,
+    Unreachable,
+    WaitTimedOut,
+    stream_verbs,
+)
 from service.client.sse import Decoder, Message
 from tests.support.fake_api import BLANK, FakeApi
 
@@ -69,11 +79,38 @@ async def test_the_async_client_does_the_same(cut: FakeApi, async_client: AsyncC
     assert [got.headers.get("last-event-id") for got in cut.seen("GET", PATH)] == [None, "1-2-1"]
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_stream_outlives_a_restart_behind_a_proxy(
+    api: FakeApi, client: Client, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(stream_verbs, "LATEST_LOOK", 0.01)
+    api.add({"type": "recite"})
+    api.answer_once("GET", PATH, 200, FIRST + REST[:40])
+    for _ in range(5):
+        api.answer_once("GET", PATH, status, b"<html>nobody there</html>")
+    api.answer("GET", PATH, 200, REST)
+    assert "".join(event.delta for event in client.events("0190-0000")) == "one two"
+    assert [got.headers.get("last-event-id") for got in api.seen("GET", PATH)] == [None, *["1-2-1"] * 6]
+
+
+def test_a_proxy_with_nobody_behind_it_is_believed(api: FakeApi, client: Client) -> None:
+    api.answer("GET", PATH, 502, b"<html>nobody there</html>")
+    with pytest.raises(ServiceUnavailable):
+        next(client.events("0190-0000"))
+
+
 def test_a_stream_may_begin_behind_an_event_and_be_left_early(api: FakeApi, client: Client) -> None:
     api.answer("GET", PATH, 200, REST)
     event = next(client.events("0190-0000", starting_after="1-2-1"))
     assert (event.id, event.delta) == ("1-2-2", "two")
     assert api.requests[-1].headers["last-event-id"] == "1-2-1"
+
+
+async def test_a_stream_left_early_can_be_closed(api: FakeApi, async_client: AsyncClient) -> None:
+    api.answer("GET", PATH, 200, FIRST + REST)
+    async with aclosing(async_client.events("0190-0000")) as events:
+        assert (await anext(events)).id == "1-2-0"
+    assert [event async for event in events] == []
 
 
 def test_behind_the_end_there_is_nothing(api: FakeApi, client: Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from service.client import (
     WorkflowTimedOut,
     chain,
     group,
+    patience,
     result_of,
     step,
 )
@@ -100,6 +102,16 @@ def test_waiting_ends_with_the_workflow_or_the_time(api: FakeApi, client: Client
     with pytest.raises(WorkflowTimedOut) as caught:
         client.wait_workflow("w2", 0.05)
     assert caught.value.workflow.status == "PROCESSING"
+
+
+def test_a_service_that_restarts_meanwhile_is_waited_for(
+    api: FakeApi, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "LATEST_LOOK", 0.01)
+    api.answer_once("GET", f"{URL}/w1", 200, json.dumps(view("PROCESSING")).encode())
+    api.refuse("GET", f"{URL}/w1", 503, times=3)
+    api.answer("GET", f"{URL}/w1", 200, view("COMPLETED"))
+    assert client.wait_workflow("w1", 30).is_completed
 
 
 async def test_the_list_goes_on_to_its_last_page(api: FakeApi, async_client: AsyncClient) -> None:
