@@ -12,20 +12,9 @@ from service.middleware.errors import Errors
 from service.middleware.head import Head
 from service.middleware.limits import Limits
 from service.rate_limits import RateLimits
+from service.schemas.answer_headers import ANSWER_HEADERS
 from shared.settings import Settings
 from shared.telemetry.exporting import is_wanted
-
-EXPOSED = [
-    "ETag",
-    "Idempotent-Replayed",
-    "Link",
-    "Location",
-    "Preference-Applied",
-    "RateLimit",
-    "RateLimit-Policy",
-    "Retry-After",
-    "X-Request-ID",
-]
 
 
 def install(app: FastAPI, settings: Settings, authenticator: Authenticator, rates: RateLimits | None) -> None:
@@ -50,7 +39,7 @@ def install(app: FastAPI, settings: Settings, authenticator: Authenticator, rate
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
-            expose_headers=EXPOSED,
+            expose_headers=list(ANSWER_HEADERS),
             max_age=3_600,
         )
     app.add_middleware(RequestContext)

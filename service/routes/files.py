@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import FileResponse, Response
 
 from service.creation import answered, created
-from service.dependencies import Caller, Reader, Writer
+from service.dependencies import NO_BODY, Caller, Reader, Writer
 from service.idempotency import digest_of, key_of
 from service.schemas.bodies import MULTIPART
 from service.schemas.files import FileView
@@ -129,6 +129,7 @@ async def read_content(request: Request, caller: Reader, file_id: UUID) -> Respo
     status_code=204,
     response_description="It is gone.",
     responses=problems(404),
+    dependencies=[NO_BODY],
 )
 async def delete_file(caller: Writer, file_id: UUID) -> Response:
     """Removes the record and the bytes."""

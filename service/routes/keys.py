@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from service.auth import ADMIN
 from service.creation import answered, created
-from service.dependencies import Admin, Caller
+from service.dependencies import NO_BODY, Admin, Caller
 from service.idempotency import digest_of, key_of
 from service.problems import Problem, invalid
 from service.schemas.headers import IDEMPOTENCY_KEY, takes
@@ -93,6 +93,7 @@ async def replace_key(request: Request, caller: Admin, key_id: KeyId, body: KeyR
     status_code=204,
     response_description="It is refused, everywhere within two seconds.",
     responses=problems(404),
+    dependencies=[NO_BODY],
 )
 async def end_key(caller: Admin, key_id: KeyId) -> Response:
     """Ends the key for good. After the last one, `taskrunner keys create --database` makes another."""

@@ -76,6 +76,7 @@ async def resume_queue(caller: Writer, queue: QueueName) -> Response:
     response_model=PurgeView,
     response_description="They are CANCELLED; or, in a dry run, counted.",
     responses=problems(404),
+    dependencies=[NO_BODY],
 )
 async def purge_queue(caller: Writer, queue: QueueName, dry_run: DryRun = False) -> Response:
     """Cancels what waits in the queue now, due or not; what runs, runs on. Repeat it while `has_more` is true."""

@@ -120,6 +120,7 @@ async def change_schedule(caller: Writer, schedule_id: UUID, body: SchedulePatch
     status_code=204,
     response_description="It is gone.",
     responses=problems(404, 409),
+    dependencies=[NO_BODY],
 )
 async def delete_schedule(caller: Writer, schedule_id: UUID) -> Response:
     """Removes the schedule; tasks it made stay. 409 where it is built in."""

@@ -10,6 +10,7 @@ import pytest_asyncio
 from fastapi import FastAPI
 
 from service.app import build
+from service.schemas.answer_headers import ANSWER_HEADERS
 from shared.db.statements import keys as statements
 from shared.db.statements.keys import StoredKey
 from shared.queue.keys import keyed_hash
@@ -89,3 +90,14 @@ async def test_only_configured_origins_are_told_yes(
         assert preflight.headers.get("access-control-allow-origin") == expected
         assert missing.headers.get("access-control-allow-origin") == expected
         assert missing.status_code == 404
+
+
+async def test_a_page_of_a_configured_origin_may_read_whatever_header_is_documented(
+    settings: Settings, registry: Registry, app: FastAPI
+) -> None:
+    configured = build(settings.model_copy(update={"cors_origins": ("https://app.example",)}), registry)
+    configured.state.house = app.state.house
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(configured), base_url=LOOPBACK_URL) as client:
+        answer = await client.get("/health/live", headers={"Origin": "https://app.example"})
+    exposed = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
+    assert exposed == set(ANSWER_HEADERS)

@@ -15,9 +15,11 @@ from fastapi import FastAPI
 
 from shared.queue.stores import Stores
 from tests.integration.api.conftest import SUM, assert_problem
+from tests.integration.api.operations import OPERATIONS, Operation, nothing
 from tests.integration.api.served import RawAnswer, exchange, posted, request, served
 
 TASKS = "/api/v1/tasks"
+BODILESS = [operation for operation in OPERATIONS if operation.method != "GET" and "requestBody" not in operation.does]
 MIB = 1_048_576
 
 
@@ -148,6 +150,15 @@ async def test_no_body_at_all_is_malformed_json(port: int, path: str, kind: list
         assert_raw_problem(answer, 400, "malformed_json")
     blank = await exchange(port, posted(path, b" \r\n"))
     assert_raw_problem(blank, 400, "malformed_json")
+
+
+@pytest.mark.parametrize("operation", BODILESS, ids=str)
+async def test_a_body_where_none_is_read_is_refused(api: httpx.AsyncClient, operation: Operation) -> None:
+    """It may have been meant as a condition: of a DELETE above all nothing may be overheard."""
+    asked = operation.request(nothing())
+    assert_problem(await api.request(**asked, json={"dry_run": True}), 422, "validation_error", "")
+    assert_problem(await api.request(**asked), 404, "not_found")
+    assert_problem(await api.request(**asked, json={}), 404, "not_found")
 
 
 @pytest.mark.parametrize(

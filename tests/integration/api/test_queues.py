@@ -102,12 +102,15 @@ async def test_a_queue_that_is_none_is_not_found(api: httpx.AsyncClient, method:
         ("POST", "resume", {"now": True}),
         ("DELETE", "tasks?dry_run=perhaps", None),
         ("DELETE", "tasks?dryrun=true", None),
+        ("DELETE", "tasks", {"dry_run": True}),
         ("POST", "pause?dry_run=true", None),
     ],
 )
 async def test_what_would_be_ignored_is_refused(api: httpx.AsyncClient, method: str, path: str, body: Any) -> None:
+    await api.post("/api/v1/tasks", json=SUM)
     assert_problem(await api.request(method, f"{DEMO}/{path}", json=body), 422, "validation_error")
-    assert not (await api.get("/api/v1/queues")).json()["data"][2]["paused"]
+    demo = (await api.get("/api/v1/queues")).json()["data"][2]
+    assert (demo["paused"], demo["waiting"]) == (False, 1)
 
 
 async def test_live_workers_are_listed_and_one_is_drained(
