@@ -65,8 +65,13 @@ class Cursors:
         self, request: Request, path: str, found: Sequence[Entry], limit: int, view: Callable[[Entry], Any]
     ) -> Response:
         """The answer with at most ``limit`` of ``found``; one more in it tells that another page follows."""
-        shown, rest = found[:limit], found[limit:]
-        next_cursor = self.write(shown[-1].id) if rest else None
+        return self.cut_page(request, path, found[:limit], view, has_more=len(found) > limit)
+
+    def cut_page(
+        self, request: Request, path: str, shown: Sequence[Entry], view: Callable[[Entry], Any], *, has_more: bool
+    ) -> Response:
+        """The answer with all of ``shown``, where it is known already whether another page follows."""
+        next_cursor = self.write(shown[-1].id) if has_more else None
         headers = next_link(path, request.query_params.multi_items(), next_cursor) if next_cursor else None
         return json_answer({"data": [view(entry) for entry in shown], "next_cursor": next_cursor}, headers=headers)
 

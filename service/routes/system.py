@@ -17,7 +17,7 @@ from service.views import json_answer
 from shared.domain.definition import TaskDefinition
 from shared.domain.retry import describe_policy
 from shared.queue.health import DatabaseState, RedisState
-from shared.queue.lookup import queue_ages
+from shared.queue.queues import due_loads
 from shared.queue.workers import live_workers
 from shared.settings import Settings
 
@@ -73,7 +73,7 @@ async def read_health(caller: Reader) -> Response:
     if found.status == "unavailable":
         return json_answer(_ready_view(found), 503)
     seen = len(await live_workers(stores))
-    ages = await queue_ages(stores, caller.tenant_id)
+    due = await due_loads(stores, caller.tenant_id)
     return json_answer(
         {
             "status": found.status,
@@ -83,7 +83,10 @@ async def read_health(caller: Reader) -> Response:
             },
             "versions": {"taskrunner": version(DISTRIBUTION), "python": platform.python_version()},
             "workers": {"seen": seen, "expected": caller.house.settings.expected_workers},
-            "queues": {name: {"waiting": waiting, "oldest_age": age} for name, (waiting, age) in ages.items()},
+            "queues": {
+                name: {"waiting": load.waiting, "oldest_age": load.oldest_age, "is_lower_bound": load.is_cut}
+                for name, load in due.items()
+            },
         }
     )
 

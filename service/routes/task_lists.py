@@ -49,7 +49,7 @@ async def read_tasks(
     created_after: Annotated[Instant | None, Query(description="Created after this time.")] = None,
     created_before: Annotated[Instant | None, Query(description="Created before this time.")] = None,
 ) -> Response:
-    """Newest first. Follow `next_cursor`, or the `Link` header, for more."""
+    """Newest first. Follow `next_cursor`, or the `Link` header, for more: a page of large tasks ends before `limit`."""
     cursors = caller.house.task_cursors
     wanted = TaskFilter(
         statuses=tuple(dict.fromkeys(status or ())),
@@ -60,8 +60,9 @@ async def read_tasks(
         created_before=created_before,
     )
     before = cursors.read(cursor)
-    found = await list_tasks(caller.stores, caller.tenant_id, wanted, limit=limit + 1, before=before)
-    return cursors.page(request, TASKS_PATH, found, limit, partial(task_view, with_traceback=caller.is_admin))
+    page, has_more = await list_tasks(caller.stores, caller.tenant_id, wanted, limit=limit, before=before)
+    view = partial(task_view, with_traceback=caller.is_admin)
+    return cursors.cut_page(request, TASKS_PATH, page, view, has_more=has_more)
 
 
 @router.post(

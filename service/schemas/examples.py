@@ -184,7 +184,7 @@ HEALTH = {
     },
     "versions": {"taskrunner": "0.1.0", "python": "3.12.11"},
     "workers": {"seen": 1, "expected": 1},
-    "queues": {"demo_tasks": {"waiting": 3, "oldest_age": 0.8}},
+    "queues": {"demo_tasks": {"waiting": 3, "oldest_age": 0.8, "is_lower_bound": False}},
 }
 
 EXAMPLES: Mapping[tuple[str, str], Mapping[int, Any]] = {

@@ -105,6 +105,7 @@ class QueueAge(View):
 
     waiting: int = Field(description="Tasks that are due, and not started.")
     oldest_age: float = Field(description="Seconds since the longest waiting one was due.")
+    is_lower_bound: bool = Field(description="There are so many that they were not all counted.")
 
 
 class DatabaseView(ComponentView):

@@ -39,8 +39,8 @@ async def wait_final(stores: Stores, tenant_id: int, task_id: UUID, timeout: flo
 
 async def list_tasks(
     stores: Stores, tenant_id: int, wanted: TaskFilter, *, limit: int, before: UUID | None = None
-) -> list[Task]:
-    """A page, newest first. Progress is the last saved one."""
+) -> tuple[list[Task], bool]:
+    """A page, newest first, and whether more follow: also where it is short. Progress is the last saved one."""
     async with stores.db.autocommit(within=LONG_SECONDS) as session:
         return await statements.list_tasks(session, tenant_id, wanted, limit=limit, before=before)
 
@@ -51,12 +51,6 @@ async def list_attempts(stores: Stores, tenant_id: int, task_id: UUID) -> list[A
         if await statements.get_task(session, tenant_id, task_id) is None:
             raise NotFound
         return await statements.list_attempts(session, task_id)
-
-
-async def queue_ages(stores: Stores, tenant_id: int) -> dict[str, tuple[int, float]]:
-    """Due tasks and the oldest's age in seconds, by queue that has any."""
-    async with stores.db.autocommit() as session:
-        return await statements.queue_ages(session, tenant_id)
 
 
 async def _read(stores: Stores, tenant_id: int, task_id: UUID) -> Task:

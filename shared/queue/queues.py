@@ -64,6 +64,14 @@ async def list_queues(stores: Stores, tenant_id: int, served: Collection[str]) -
     return found if ended is None else [replace(queue, throughput=ended[queue.name]) for queue in found]
 
 
+async def due_loads(stores: Stores, tenant_id: int) -> dict[str, Load]:
+    """What is due of the tenant's, by queue that has any. Raises: StoreUnavailable."""
+    async with stores.db.autocommit() as session:
+        names = await statements.names(session)
+        loads = await statements.loads(session, tenant_id, names, most=MOST_COUNTED)
+    return {name: load for name, load in loads.items() if load.waiting}
+
+
 async def get_queue(stores: Stores, tenant_id: int, served: Collection[str], name: str) -> QueueState:
     """One of these. Raises: NotFound, StoreUnavailable."""
     for queue in await list_queues(stores, tenant_id, served):

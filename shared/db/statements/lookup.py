@@ -47,11 +47,13 @@ FINAL_OF = text("""
     WHERE t.id = ANY(CAST(:ids AS uuid[])) AND t.status IN ('COMPLETED', 'FAILED', 'CANCELLED')
 """)
 
-QUEUE_AGES = text("""
-    SELECT t.queue, count(*) AS waiting, EXTRACT(EPOCH FROM now() - min(t.run_at))::float8 AS oldest_age
-    FROM tasks t WHERE t.status IN ('PENDING', 'RETRYING') AND t.run_at <= now() AND t.tenant_id = :tenant_id
-    GROUP BY t.queue
-""")
+
+PAGE_BYTES = 16_777_216
+"""Of JSON in a page: one task may have three MiB of it, and two hundred of them would fill a small machine."""
+# Counted in the order of the page, so that the first task is always in it. Those left out never leave PostgreSQL.
+BYTES_BEFORE = """coalesce(sum(octet_length(t.input::text) + coalesce(octet_length(t.metadata::text), 0)
+    + coalesce(octet_length(t.result::text), 0))
+    OVER (ORDER BY t.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)"""
 
 
 async def get_tasks(runner: Runner, wanted: Sequence[tuple[int, UUID]]) -> dict[UUID, Task]:
@@ -86,18 +88,16 @@ async def which_are_final(session: AsyncSession, ids: Sequence[UUID]) -> set[UUI
     return set((await session.execute(FINAL_OF, {"ids": list(ids)})).scalars())
 
 
-async def queue_ages(session: AsyncSession, tenant_id: int) -> dict[str, tuple[int, float]]:
-    """Due tasks and the age in seconds of the oldest, by queue; queues with none are absent."""
-    rows = await session.execute(QUEUE_AGES, {"tenant_id": tenant_id})
-    return {row.queue: (row.waiting, row.oldest_age) for row in rows}
-
-
 async def list_tasks(
     session: AsyncSession, tenant_id: int, wanted: TaskFilter, *, limit: int, before: UUID | None
-) -> list[Task]:
-    """Newest first, ids below ``before``; UUIDv7 ids sort by creation."""
+) -> tuple[list[Task], bool]:
+    """A page, newest first, ids below ``before``, and whether more follow; UUIDv7 ids sort by creation.
+
+    It ends before ``limit`` where its tasks are large.
+    """
     conditions = ["t.tenant_id = :tenant_id"]
-    parameters: dict[str, object] = {"tenant_id": tenant_id, "limit": limit}
+    # One more than asked for tells whether there is another page.
+    parameters: dict[str, object] = {"tenant_id": tenant_id, "limit": limit + 1, "most_bytes": PAGE_BYTES}
 
     def narrow(condition: str, name: str, value: object) -> None:
         if value:
@@ -113,8 +113,16 @@ async def list_tasks(
     if wanted.statuses:
         conditions.append(_status_condition(wanted.statuses, parameters))
     where = " AND ".join(conditions)
-    statement = text(f"SELECT {TASK_COLUMNS} FROM tasks t WHERE {where} ORDER BY t.id DESC LIMIT :limit")
-    return [task_of(row) for row in (await session.execute(statement, parameters)).mappings()]
+    statement = text(f"""
+        SELECT * FROM (
+            SELECT {TASK_COLUMNS}, count(*) OVER () AS found, {BYTES_BEFORE} AS bytes_before
+            FROM (SELECT * FROM tasks t WHERE {where} ORDER BY t.id DESC LIMIT :limit) t
+        ) page
+        WHERE bytes_before < :most_bytes ORDER BY id DESC
+    """)
+    rows = list((await session.execute(statement, parameters)).mappings())
+    page = rows[:limit]
+    return [task_of(row) for row in page], bool(page) and page[0]["found"] > len(page)
 
 
 def _status_condition(statuses: tuple[Status, ...], parameters: dict[str, object]) -> str:

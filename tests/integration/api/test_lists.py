@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from service.schemas.tasks import TaskPage
+from shared.db.statements import lookup
 from shared.queue.stores import Stores
 from tests.integration.api.conftest import SUM, assert_problem
 
@@ -48,6 +49,24 @@ async def test_pages_follow_one_another_without_gap_or_repeat(api: httpx.AsyncCl
         assert answer.links["next"]["url"].startswith("/api/v1/tasks?limit=2&type=simple_calculation&cursor=")
         answer = await api.get(answer.links["next"]["url"])
     assert [len(page) for page in found] == [2, 2, 1]
+    assert [task for page in found for task in page] == ids[::-1]
+
+
+async def test_a_page_of_large_tasks_ends_early_and_the_next_goes_on(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup, "PAGE_BYTES", 5_000)
+    large = {**SUM, "metadata": {"fill": "x" * 2_000}}
+    ids = await batch(api, [SUM, large, large, large, large, {**SUM, "metadata": {"fill": "x" * 9_000}}])
+    found, answer = [], await api.get("/api/v1/tasks", params={"limit": 50})
+    while True:
+        found.append([task["id"] for task in answer.json()["data"]])
+        if "next" not in answer.links:
+            break
+        assert answer.json()["next_cursor"]
+        answer = await api.get(answer.links["next"]["url"])
+    assert answer.json()["next_cursor"] is None
+    assert [len(page) for page in found] == [1, 3, 2]
     assert [task for page in found for task in page] == ids[::-1]
 
 

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from service.dependencies import House
 from service.schemas.system import HealthView, ReadyView, TaskTypeList, WorkerList
 from shared.domain.worker import WorkerInfo
+from shared.queue import queues
 from shared.queue.stores import Stores
 from shared.queue.submit import submit
 from shared.queue.workers import register
@@ -64,6 +65,20 @@ async def test_health_says_what_it_stands_on(api: httpx.AsyncClient, stores: Sto
     HealthView.model_validate(health)
     assert health["workers"] == {"seen": 0, "expected": None}
     assert health["queues"]["demo_tasks"]["waiting"] == 2
+
+
+async def test_health_looks_at_no_more_of_a_backlog_than_it_must(
+    api: httpx.AsyncClient, stores: Stores, planned: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "MOST_COUNTED", 2)
+    await submit(stores, 1, [planned() for _ in range(3)])
+    await submit(stores, 1, [planned(queue="urgent"), planned(queue="ai_processing", delay=60.0)])
+    told = (await api.get("/health")).json()["queues"]
+    assert {name: (queue["waiting"], queue["is_lower_bound"]) for name, queue in told.items()} == {
+        "demo_tasks": (2, True),
+        "urgent": (1, False),
+    }
+    assert all(queue["oldest_age"] >= 0 for queue in told.values())
 
 
 async def test_without_redis_the_api_serves_degraded(app: FastAPI, api: httpx.AsyncClient, settings: Settings) -> None:

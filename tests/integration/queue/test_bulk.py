@@ -170,7 +170,7 @@ async def test_a_filter_means_the_same_as_in_a_list(stores: Stores, planned: Pla
         TaskFilter(created_after=now - timedelta(hours=1), created_before=now + timedelta(hours=1)),
         TaskFilter(created_after=datetime(1970, 1, 1, tzinfo=UTC)),
     ):
-        listed = await list_tasks(stores, 1, wanted, limit=100)
+        listed, _ = await list_tasks(stores, 1, wanted, limit=100)
         assert (await survey.survey(stores, 1, CANCEL, Selection(wanted=wanted))).matched == len(listed), wanted
         operation = await begun(stores, DELETE, Selection(wanted=wanted))
         stored = await get_operation(stores, 1, operation.id)

@@ -30,7 +30,8 @@ def schedules(stores: Stores) -> Schedules:
 
 async def tasks_of(stores: Stores, schedule: Schedule) -> list[Task]:
     wanted = TaskFilter(tags=(f"schedule:{schedule.name}",))
-    return [*reversed(await list_tasks(stores, DEFAULT_TENANT, wanted, limit=2_000))]
+    tasks, _ = await list_tasks(stores, DEFAULT_TENANT, wanted, limit=2_000)
+    return [*reversed(tasks)]
 
 
 def ticks_of(tasks: list[Task]) -> list[datetime]:

@@ -190,8 +190,9 @@ async def test_a_delayed_task_is_scheduled_and_not_claimable(
     task = await submitted(stores, planned, delay=3600.0)
     assert task.status is Status.SCHEDULED
     assert await claim_hinted(stores, claimant, [task.id]) == []
-    assert [t.id for t in await list_tasks(stores, 1, TaskFilter(statuses=(Status.SCHEDULED,)), limit=10)] == [task.id]
-    assert await list_tasks(stores, 1, TaskFilter(statuses=(Status.PENDING,)), limit=10) == []
+    scheduled, _ = await list_tasks(stores, 1, TaskFilter(statuses=(Status.SCHEDULED,)), limit=10)
+    assert [t.id for t in scheduled] == [task.id]
+    assert await list_tasks(stores, 1, TaskFilter(statuses=(Status.PENDING,)), limit=10) == ([], False)
 
 
 async def test_an_expired_task_fails_and_is_never_claimed(stores: Stores, planned: Planned, claimant: Claimant) -> None:
@@ -250,14 +251,15 @@ async def test_another_tenant_sees_nothing(stores: Stores, planned: Planned) -> 
     for verb in (get_task, cancel, retry, list_attempts):
         with pytest.raises(NotFound):
             await verb(stores, 2, task.id)
-    assert await list_tasks(stores, 2, TaskFilter(), limit=10) == []
+    assert await list_tasks(stores, 2, TaskFilter(), limit=10) == ([], False)
 
 
 async def test_lists_page_from_newest_to_oldest(stores: Stores, planned: Planned) -> None:
     tasks = await submit(stores, 1, [planned(type="simple_calculation") for _ in range(5)])
-    page = await list_tasks(stores, 1, TaskFilter(types=("simple_calculation",)), limit=3)
-    rest = await list_tasks(stores, 1, TaskFilter(), limit=3, before=page[-1].id)
+    page, has_more = await list_tasks(stores, 1, TaskFilter(types=("simple_calculation",)), limit=3)
+    rest, is_not_all = await list_tasks(stores, 1, TaskFilter(), limit=3, before=page[-1].id)
     assert [t.id for t in [*page, *rest]] == [t.id for t in reversed(tasks)]
+    assert (has_more, is_not_all) == (True, False)
 
 
 async def test_a_wait_ends_as_soon_as_the_task_does(stores: Stores, planned: Planned, claimant: Claimant) -> None:

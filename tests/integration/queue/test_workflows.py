@@ -48,7 +48,7 @@ async def test_a_node_of_a_workflow_says_so(stores: Stores) -> None:
     assert found.tags == ["mine", f"workflow:{flow}"]
     assert found.metadata == {"k": "v", "workflow_id": str(flow), "workflow_node": "a"}
     assert (found.priority, found.queue, found.max_attempts, found.timeout) == (2, "urgent", 1, 60.0)
-    listed = await list_tasks(stores, TENANT, TaskFilter(tags=(f"workflow:{flow}",)), limit=10)
+    listed, _ = await list_tasks(stores, TENANT, TaskFilter(tags=(f"workflow:{flow}",)), limit=10)
     assert [one.id for one in listed] == [found.id]
 
 

@@ -50,7 +50,8 @@ def environment(stores: Stores, **more: str) -> dict[str, str]:
 
 async def by_status(stores: Stores) -> dict[Status, list[Task]]:
     found: dict[Status, list[Task]] = {}
-    for task in await list_tasks(stores, TENANT, TaskFilter(), limit=200):
+    tasks, _ = await list_tasks(stores, TENANT, TaskFilter(), limit=200)
+    for task in tasks:
         found.setdefault(task.status, []).append(task)
     return found
 
