@@ -10,9 +10,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from shared.queue.idempotency import Answer, once
+from shared.queue.idempotency import Answer, once, prune_keys
 from shared.queue.stores import Stores
 from tests.integration.api.conftest import SUM, assert_problem
+from tests.support.keys import key
 
 KEY = {"Idempotency-Key": "the same, twice"}
 TASKS, BATCH = "/api/v1/tasks", "/api/v1/tasks/batch"
@@ -67,6 +68,27 @@ async def test_a_key_is_of_one_request(api: httpx.AsyncClient, stores: Stores) -
     assert_problem(other, 422, "idempotency_key_reused")
     assert_problem(await api.post(BATCH, json={"tasks": [SUM]}, headers=KEY), 422, "idempotency_key_reused")
     assert await count(stores, "tasks") == 1
+
+
+async def test_a_key_is_kept_for_a_day_and_forgotten_after_two(api: httpx.AsyncClient, stores: Stores) -> None:
+    for name in ("hours 25", "hours 47", "hours 49"):
+        assert (await api.post(TASKS, json=SUM, headers={"Idempotency-Key": name})).status_code == 201
+    async with stores.db.autocommit() as session:
+        ago = "make_interval(hours => CAST(split_part(key, ' ', 2) AS integer))"
+        await session.execute(text(f"UPDATE idempotency_keys SET created_at = now() - {ago}"))  # noqa: S608 - ours
+    assert await prune_keys(stores) == 1
+    async with stores.db.autocommit() as session:
+        left = (await session.execute(text("SELECT key FROM idempotency_keys"))).scalars()
+        assert set(left) == {"hours 25", "hours 47"}
+
+
+async def test_a_key_is_of_one_tenant(api: httpx.AsyncClient, stores: Stores) -> None:
+    for tenant in ("default", "others"):
+        made = await key(stores, "admin", tenant=tenant)
+        answer = await api.post(TASKS, json={**SUM, "tags": [tenant]}, headers={**KEY, **made.headers})
+        assert (answer.status_code, answer.json()["tags"]) == (201, [tenant])
+        assert "idempotent-replayed" not in answer.headers
+    assert await count(stores, "tasks") == 2
 
 
 async def test_a_refused_request_leaves_its_key_free(api: httpx.AsyncClient) -> None:
