@@ -53,6 +53,22 @@ async def test_top_tells_what_runs_and_what_failed(service: Service, client: Asy
         await client.cancel(task.id)
 
 
+async def test_inspect_tells_what_runs_what_is_known_and_what_is_set(service: Service, client: AsyncClient) -> None:
+    task = await client.submit("sleep", {"value": 60.0})
+    await until_status(client, task.id, "PROCESSING")
+    try:
+        assert task.id in (await taskrunner(service, "inspect", "active", "-o", "id")).split()
+        [worker] = json.loads(await taskrunner(service, "inspect", "registered", "-o", "json"))
+        assert {"sleep", "text_generation"} <= set(worker["types"])
+        told = json.loads(await taskrunner(service, "inspect", "stats", "-o", "json"))
+        assert (told["workers"], told["running"] >= 1, told["slots"]) == (1, True, 20)
+        settings = json.loads(await taskrunner(service, "inspect", "conf", "-o", "json"))
+        assert settings["TASKRUNNER_TASK_MODULES"] == ["tests.support.own_tasks"]
+        assert service.env["TASKRUNNER_SECRET_KEY"] not in settings.values()
+    finally:
+        await client.cancel(task.id)
+
+
 async def test_top_outlives_the_api(own_service: Service) -> None:
     api = await own_service.start_api()
     async with own_service.client() as client:

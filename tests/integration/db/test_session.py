@@ -50,6 +50,17 @@ async def names(db: Database) -> set[str]:
         return set((await session.execute(text("SELECT name FROM queues"))).scalars())
 
 
+async def test_a_connection_is_replaced_once_it_is_too_old(servers: Servers) -> None:
+    ageing = Database(servers.database_url, pool_size=1, overflow=0, recycle=1, application="session-tests")
+    seen: set[int] = set()
+    async with asyncio.timeout(30):
+        while len(seen) < 2:
+            async with ageing.autocommit() as session:
+                seen.add(await pid_of(session))
+            await asyncio.sleep(0.05)
+    await ageing.close()
+
+
 async def kill(killer: Database, pid: int) -> None:
     """End one backend of ours, and wait until it is gone."""
     async with killer.autocommit() as session:
