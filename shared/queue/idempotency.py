@@ -62,7 +62,7 @@ async def once(
         return answer
 
 
-async def prune_keys(stores: Stores) -> int:
+async def prune_idempotency_keys(stores: Stores) -> int:
     """Forget keys past their time; how many. Raises: StoreUnavailable."""
     return await prune_in_batches(
         stores, lambda session, most: statements.prune(session, after=KEPT_SECONDS, most=most)

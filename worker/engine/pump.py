@@ -117,7 +117,7 @@ class Pump:
         if self._stopped.done():
             return None
         if not self._may_claim.is_set():
-            await self._first_of(asyncio.create_task(_set(self._may_claim)), HOLD_LOOK_SECONDS)
+            await self._first_of(asyncio.create_task(self._may_claim.wait()), HOLD_LOOK_SECONDS)
             return None
         try:
             started = await self._claim_and_start(min(free, self._most), woken_for)
@@ -239,7 +239,3 @@ class Pump:
         finally:
             if not wait.done():
                 await end(wait)
-
-
-async def _set(event: asyncio.Event) -> None:
-    await event.wait()

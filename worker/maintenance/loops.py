@@ -15,7 +15,7 @@ from shared.queue.audit import prune_audit
 from shared.queue.bulk import run_operations
 from shared.queue.files import sweep_files
 from shared.queue.hourly_stats import generate_hourly_stats
-from shared.queue.idempotency import prune_keys
+from shared.queue.idempotency import prune_idempotency_keys
 from shared.queue.limits import prune_rates
 from shared.queue.operations import prune_operations
 from shared.queue.retention import Cleanup
@@ -55,7 +55,7 @@ CHORES = (
     Chore("run_operations", 2.0, run_operations),
     Chore("prune_workers", 60.0, prune_workers),
     Chore("finish_cancels", 5.0, finish_cancels),
-    Chore("prune_idempotency_keys", 600.0, prune_keys),
+    Chore("prune_idempotency_keys", 600.0, prune_idempotency_keys),
     Chore("prune_operations", 600.0, prune_operations),
     Chore("sweep_files", 3_600.0, sweep_files),
     Chore("prune_webhook_secrets", 3_600.0, prune_secrets),

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from shared.queue import pruning
-from shared.queue.idempotency import prune_keys
+from shared.queue.idempotency import prune_idempotency_keys
 from shared.queue.pruning import prune_in_batches
 from shared.queue.stores import Stores
 
@@ -30,7 +30,7 @@ async def left(stores: Stores) -> int:
 async def test_all_that_is_old_leaves_in_one_turn_and_nothing_else(stores: Stores) -> None:
     await made(stores, "old", hours=49, count=2 * pruning.BATCH + 1)
     await made(stores, "young", hours=47, count=3)
-    assert await prune_keys(stores) == 2 * pruning.BATCH + 1
+    assert await prune_idempotency_keys(stores) == 2 * pruning.BATCH + 1
     assert await left(stores) == 3
 
 
@@ -38,7 +38,7 @@ async def test_what_another_process_is_at_is_passed_by(stores: Stores) -> None:
     await made(stores, "old", hours=49, count=5)
     async with stores.db.transaction() as session:
         await session.execute(text("DELETE FROM idempotency_keys WHERE key IN ('old1', 'old2')"))
-        assert await prune_keys(stores) == 3
+        assert await prune_idempotency_keys(stores) == 3
     assert await left(stores) == 0
 
 
