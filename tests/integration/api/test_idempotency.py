@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from shared.queue.idempotency import Answer, once, prune_keys
+from shared.queue.idempotency import Answer, once, prune_idempotency_keys
 from shared.queue.stores import Stores
 from tests.integration.api.conftest import SUM, assert_problem
 from tests.support.keys import key
@@ -76,7 +76,7 @@ async def test_a_key_is_kept_for_a_day_and_forgotten_after_two(api: httpx.AsyncC
     async with stores.db.autocommit() as session:
         ago = "make_interval(hours => CAST(split_part(key, ' ', 2) AS integer))"
         await session.execute(text(f"UPDATE idempotency_keys SET created_at = now() - {ago}"))  # noqa: S608 - ours
-    assert await prune_keys(stores) == 1
+    assert await prune_idempotency_keys(stores) == 1
     async with stores.db.autocommit() as session:
         left = (await session.execute(text("SELECT key FROM idempotency_keys"))).scalars()
         assert set(left) == {"hours 25", "hours 47"}
