@@ -54,6 +54,10 @@ def configure_logs(settings: Settings) -> None:
     handler.setFormatter(formatter)
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(settings.log_level)
+    for program in ("arq", "uvicorn"):
+        # Their command lines give them handlers: lines without our format, quoting what an error quotes, or twice.
+        logging.getLogger(program).handlers.clear()
+        logging.getLogger(program).propagate = True
     for noisy in ("httpx", "httpcore", "arq", "asyncio", "PIL", "urllib3", "uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.root.level))
     structlog.configure(

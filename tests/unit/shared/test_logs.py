@@ -167,6 +167,17 @@ def test_the_level_holds_for_both_and_noisy_libraries_stay_quiet(stderr: io.Stri
     assert stderr.getvalue() == ""
 
 
+def test_what_runs_us_writes_as_we_do(stderr: io.StringIO) -> None:
+    for program in ("arq", "uvicorn"):
+        theirs = logging.getLogger(program)
+        theirs.addHandler(logging.StreamHandler(stderr))  # as their command lines do
+        theirs.propagate = False
+    configure(stderr)
+    logging.getLogger("arq.worker").warning("a job\nfailed")
+    logging.getLogger("uvicorn.error").error("a request failed")
+    assert [line["event"] for line in lines(stderr)] == ["a job\nfailed", "a request failed"]
+
+
 def test_configuring_twice_writes_each_line_once(stderr: io.StringIO) -> None:
     configure(stderr)
     configure(stderr)
