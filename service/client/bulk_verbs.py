@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, exchange, new_key
 from service.client.errors import OperationTimedOut
-from service.client.models import Operation, Page
+from service.client.models import Operation
+from service.client.paging import listed
 from service.client.patience import LONGEST_OUTAGE, patiently
-from service.client.verbs import PAGE, TASKS, TaskFilters
+from service.client.verbs import TASKS, TaskFilters
 
 OPERATIONS = "/api/v1/operations"
 PATIENCE = 30.0
@@ -67,14 +68,7 @@ def operation(operation_id: str) -> Flow[Operation]:
 
 def operations() -> Feed[Operation]:
     """Every operation of the last week, newest first."""
-    params: dict[str, Any] = {"limit": PAGE}
-    while True:
-        page = yield from exchange(Call("GET", OPERATIONS, _page, params=params))
-        for found in page.data:
-            yield Emit(found)
-        if page.next_cursor is None:
-            return
-        params["cursor"] = page.next_cursor
+    return listed(OPERATIONS, Operation)
 
 
 def watch_operation(operation_id: str) -> Feed[Operation]:
@@ -138,10 +132,6 @@ def _spelled(value: Any) -> Any:
 
 def _operation(reply: Reply) -> Operation:
     return Operation.model_validate_json(reply.body)
-
-
-def _page(reply: Reply) -> Page[Operation]:
-    return Page[Operation].model_validate_json(reply.body)
 
 
 def _path(operation_id: str, *below: str) -> str:

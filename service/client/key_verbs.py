@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from service.client.calls import Call, Emit, Feed, Flow, Reply, exchange
+from service.client.calls import Call, Feed, Flow, Reply, exchange
 from service.client.key_models import AuditEntry, Key
 from service.client.models import Page
+from service.client.paging import listed
 
 KEYS = "/api/v1/keys"
-PAGE = 200
 
 
 def create_key(name: str, scopes: Sequence[str], *, expires_at: datetime | str | None = None) -> Flow[Key]:
@@ -40,18 +40,7 @@ def revoke_key(key_id: str) -> Flow[None]:
 
 def audit() -> Feed[AuditEntry]:
     """What operators did, newest first, page by page for as long as the caller reads on."""
-    params: dict[str, Any] = {"limit": PAGE}
-    while True:
-        page = yield from exchange(Call("GET", "/api/v1/audit", _page, params=params))
-        for entry in page.data:
-            yield Emit(entry)
-        if page.next_cursor is None:
-            return
-        params["cursor"] = page.next_cursor
-
-
-def _page(reply: Reply) -> Page[AuditEntry]:
-    return Page[AuditEntry].model_validate_json(reply.body)
+    return listed("/api/v1/audit", AuditEntry)
 
 
 def _key(reply: Reply) -> Key:

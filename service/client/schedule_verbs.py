@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
-from service.client.calls import Call, Emit, Feed, Flow, Reply, exchange, new_key
-from service.client.models import Page, Schedule, Task
+from service.client.calls import Call, Feed, Flow, Reply, exchange, new_key
+from service.client.models import Schedule, Task
+from service.client.paging import listed
 
 SCHEDULES = "/api/v1/schedules"
-PAGE = 200
 
 
 class ScheduleOptions(TypedDict, total=False):
@@ -46,14 +46,7 @@ def schedule(schedule_id: str) -> Flow[Schedule]:
 
 def schedules() -> Feed[Schedule]:
     """Every schedule, newest first; the service's own maintenance last."""
-    params: dict[str, Any] = {"limit": PAGE}
-    while True:
-        page = yield from exchange(Call("GET", SCHEDULES, _page, params=params))
-        for found in page.data:
-            yield Emit(found)
-        if page.next_cursor is None:
-            return
-        params["cursor"] = page.next_cursor
+    return listed(SCHEDULES, Schedule)
 
 
 def change_schedule(schedule_id: str, **changes: Any) -> Flow[Schedule]:
@@ -74,10 +67,6 @@ def delete_schedule(schedule_id: str) -> Flow[None]:
 
 def _schedule(reply: Reply) -> Schedule:
     return Schedule.model_validate_json(reply.body)
-
-
-def _page(reply: Reply) -> Page[Schedule]:
-    return Page[Schedule].model_validate_json(reply.body)
 
 
 def _task(reply: Reply) -> Task:

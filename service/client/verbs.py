@@ -14,14 +14,13 @@ from urllib.parse import quote
 from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, Upload, exchange, new_key
 from service.client.errors import TaskFailed, WaitTimedOut
 from service.client.models import Answer, Attempt, FileInfo, Health, Page, Task, TaskRef, TaskType, Worker
+from service.client.paging import listed
 from service.client.patience import LATEST_LOOK, LONGEST_OUTAGE, patiently
 
 TASKS = "/api/v1/tasks"
 FILES = "/api/v1/files"
 LONGEST_POLL = 25
 """Seconds of one long poll of a wait: many a proxy cuts what is silent for 30, or 60."""
-PAGE = 200
-"""Rows the service gives at most in one page."""
 SOONEST_LOOK = 0.2
 """Seconds between two looks of ``watch``: slower while nothing changes."""
 LARGE_PATIENCE = 25.0
@@ -158,14 +157,7 @@ def _look(task_id: str, poll: int, outage: float) -> Flow[Task]:
 
 def list_tasks(*, page_size: int = 50, **filters: Unpack[TaskFilters]) -> Feed[Task]:
     """Tasks, newest first, page by page for as long as the caller reads on."""
-    params = {**_given(filters), "limit": min(page_size, PAGE)}
-    while True:
-        page = yield from exchange(Call("GET", TASKS, _as(Page[Task]), params=params, patience=LARGE_PATIENCE))
-        for task in page.data:
-            yield Emit(task)
-        if page.next_cursor is None:
-            return
-        params["cursor"] = page.next_cursor
+    return listed(TASKS, Task, filters=_given(filters), page_size=page_size, patience=LARGE_PATIENCE)
 
 
 def attempts(task_id: str) -> Flow[list[Attempt]]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import quote
 
-from service.client.calls import Call, Emit, Feed, Flow, Reply, exchange
+from service.client.calls import Call, Feed, Flow, Reply, exchange
 from service.client.models import Delivery, Page, WebhookSecret
+from service.client.paging import listed
 
 DELIVERIES = "/api/v1/deliveries"
 SECRET = "/api/v1/webhooks/secret"  # noqa: S105 # nosec B105 # a path
-PAGE = 200
 
 
 def deliveries(task_id: str) -> Flow[list[Delivery]]:
@@ -21,14 +20,7 @@ def deliveries(task_id: str) -> Flow[list[Delivery]]:
 
 def all_deliveries(*, state: str | Sequence[str] | None = None) -> Feed[Delivery]:
     """The webhooks of all tasks and workflows, newest first, page by page; ``state``: only those in one of these."""
-    params: dict[str, Any] = {"limit": PAGE, **({"state": state} if state else {})}
-    while True:
-        page = yield from exchange(Call("GET", DELIVERIES, _page, params=params))
-        for delivery in page.data:
-            yield Emit(delivery)
-        if page.next_cursor is None:
-            return
-        params["cursor"] = page.next_cursor
+    return listed(DELIVERIES, Delivery, filters={"state": state} if state else {})
 
 
 def replay_delivery(delivery_id: str) -> Flow[Delivery]:
@@ -44,10 +36,6 @@ def webhook_secret() -> Flow[WebhookSecret]:
 def rotate_webhook_secret() -> Flow[WebhookSecret]:
     """Make a new one; the one before signs for 24 h more. Raises: ConflictError, where five sign already."""
     return exchange(Call("POST", f"{SECRET}/rotate", _secret))
-
-
-def _page(reply: Reply) -> Page[Delivery]:
-    return Page[Delivery].model_validate_json(reply.body)
 
 
 def _deliveries(reply: Reply) -> list[Delivery]:

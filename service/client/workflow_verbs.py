@@ -8,15 +8,15 @@ from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
-from service.client.calls import Call, Emit, Feed, Flow, Pause, Reply, exchange, new_key
+from service.client.calls import Call, Feed, Flow, Pause, Reply, exchange, new_key
 from service.client.errors import WorkflowFailed, WorkflowTimedOut
 from service.client.models import Delivery, Page
+from service.client.paging import listed
 from service.client.patience import LATEST_LOOK, LONGEST_OUTAGE, patiently
 from service.client.workflow_models import Workflow
 from service.client.workflows import Chain, Group, Step, tasks_of
 
 WORKFLOWS = "/api/v1/workflows"
-PAGE = 200
 SOONEST_LOOK = 0.1
 """Seconds between two looks of ``wait_workflow``: slower as time goes by."""
 PATIENCE = 25.0
@@ -45,14 +45,7 @@ def workflow(workflow_id: str) -> Flow[Workflow]:
 
 def workflows(*, page_size: int = 50) -> Feed[Workflow]:
     """Workflows without their nodes, newest first, for as long as the caller reads on."""
-    params: dict[str, Any] = {"limit": min(page_size, PAGE)}
-    while True:
-        page = yield from exchange(Call("GET", WORKFLOWS, _page, params=params))
-        for found in page.data:
-            yield Emit(found)
-        if page.next_cursor is None:
-            return
-        params["cursor"] = page.next_cursor
+    return listed(WORKFLOWS, Workflow, page_size=page_size)
 
 
 def wait_workflow(workflow_id: str, timeout: float | None = None, *, check: bool = False) -> Flow[Workflow]:
@@ -93,10 +86,6 @@ def workflow_deliveries(workflow_id: str) -> Flow[list[Delivery]]:
 
 def _workflow(reply: Reply) -> Workflow:
     return Workflow.model_validate_json(reply.body)
-
-
-def _page(reply: Reply) -> Page[Workflow]:
-    return Page[Workflow].model_validate_json(reply.body)
 
 
 def _deliveries(reply: Reply) -> list[Delivery]:
