@@ -30,7 +30,7 @@ def follow(client: sdk.Client, task: Task, form: Form, timeout: float | None = N
     # On one screen; or in one file, as far as anybody can tell.
     is_shared = stream is sys.stderr or sys.stdout.isatty() == sys.stderr.isatty()
     with _Way(said, is_shared=is_shared) as way:
-        way.show(task)
+        # Not as it stands now: the stream tells its states from the first one on, at once.
         for event in client.events(task.id, timeout=timeout):
             match event.event:
                 case "output":

@@ -38,6 +38,12 @@ def test_what_a_task_says_is_its_output_piece_by_piece(api: FakeApi, run: Runner
     assert not any(c in ran.out + ran.err for c in "\x1b\x9b\u202e")
 
 
+def test_each_state_is_told_once_in_its_order(api: FakeApi, run: Runner) -> None:
+    told(api, status(0, "PENDING", 0), status(1, "PROCESSING"))
+    ran = run("watch", "0190-0000")
+    assert [line.split()[1] for line in ran.err.splitlines()][:3] == ["PENDING", "PROCESSING", "COMPLETED"]
+
+
 def test_progress_does_not_break_into_what_is_said(api: FakeApi, run: Runner) -> None:
     half = {"percent": 50, "message": "half", "updated_at": "2026-01-02T03:04:05Z"}
     pieces = frame(1, "output", {"delta": "one "}), frame(2, "progress", half), frame(3, "output", {"delta": "two"})
