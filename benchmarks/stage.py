@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,7 +167,7 @@ class Crew:
     @property
     def memory_mib(self) -> float:
         """Pages shared between processes are counted once."""
-        return sum(one.memory_full_info().pss for one in self._family()) / 2**20
+        return sum(self._of_each(lambda one: one.memory_full_info().pss)) / 2**20
 
     async def until(self, come: Callable[[], bool], limit_s: float) -> bool:
         """Whether it came in time. Raises: RuntimeError, when a worker ended."""
@@ -194,8 +194,13 @@ class Crew:
             os.killpg(process.pid, number)
 
     def _cpu_s(self) -> float:
-        times = [one.cpu_times() for one in self._family()]
-        return float(sum(time.user + time.system for time in times))
+        return sum(self._of_each(lambda one: sum(one.cpu_times()[:2])))
+
+    def _of_each(self, read: Callable[[psutil.Process], float]) -> Iterator[float]:
+        """Of the workers and their children; a child may end while we look."""
+        for one in self._family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                yield read(one)
 
     def _family(self) -> list[psutil.Process]:
         heads = [psutil.Process(process.pid) for process in self._processes]
