@@ -200,6 +200,8 @@ async def test_webhooks_are_shown_replayed_and_their_secret_rotated(desk: Desk, 
         await expect(desk.row("task.completed")).to_contain_text("Delivered")
         await desk.page.get_by_text("last: 204").click()
         await desk.judge("webhooks-filled-desktop-light")
+        frame = desk.page.locator(".table")
+        assert await frame.evaluate("(node) => node.scrollWidth <= node.clientWidth"), "all of a row can be seen"
         await desk.button("Send again").click()
         await desk.toast("sent again")
         await expect(desk.row("task.completed")).to_contain_text("Delivered")
